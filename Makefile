@@ -1,0 +1,29 @@
+# `make run` and `make test` need Python 3.11 or later, and nothing else. Both create .venv on first use.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test lint browser clean
+
+run: $(STAMP)  ## the cayley suite at preset quick; about twelve minutes
+	$(BIN)/semh run suites/cayley.yaml
+
+test: $(STAMP)  ## all tests but those that need a browser or a device
+	$(BIN)/pytest -m "not browser and not cuda and not xpu"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browser: $(STAMP)  ## the report in headless Chromium
+	$(BIN)/pytest -m browser
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,139 @@
+"""The processes that run once: `prepare`, `sameness`, `memory`. Nothing here is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.measure import guards, memory
+from harness.measure.resident import not_finite, settle_in
+from harness.measure.workshop import Workshop
+from harness.records import Cell, Memory, ProbeReading, Sameness, Value
+from harness.system import Output, Switch, System
+
+AFFORDABLE_S = 60.0
+AFFORDABLE_BYTES = 8e9
+SAMENESS_RATE = 15e9
+"""FLOP/s assumed when asking whether the comparison fits its minute: float64 on one or two old cores."""
+
+
+def prepare(shop: Workshop) -> None:
+    """One untimed call of every cell (compile caches, first-touch costs), then its probes."""
+    share: Any = None
+    for position, cell in enumerate(shop.cells):
+        done = position / len(shop.cells)
+        with shop.guarded(cell.id, "build", done):
+            resident = settle_in(cell, shop.system, shop.part.mode, shop.plan.seed, share, shop.batches)
+            share = share or resident.model
+            shop.breadcrumb.drop(cell.id, "first call", done)
+            resident.prepare()
+            output = resident.call()
+            bad = not_finite(cell.id, resident.tensors(output), "first call")
+            if bad is not None:
+                shop.fail(bad)
+                continue
+            if shop.system.probes and not cell.control:
+                shop.breadcrumb.drop(cell.id, "probes", done)
+                values = dict(shop.system.read_probes(resident.model, resident.batch))
+                shop.write(ProbeReading(cell=cell.id, values=values))
+
+
+def measure_memory(shop: Workshop) -> None:
+    """Resident size before a call and at its peak, with nothing but this cell in the process."""
+    for cell in shop.cells:
+        with shop.guarded(cell.id, "memory"):
+            resident = settle_in(cell, shop.system, shop.part.mode, shop.plan.seed, None, shop.batches)
+            resident.prepare()
+            resident.call()
+            resident.prepare()
+            memory.settle()
+            before = memory.resident_bytes()
+            memory.reset_peak()
+            resident.call()
+            shop.write(Memory(cell=cell.id, before_bytes=before, peak_bytes=memory.peak_bytes()))
+
+
+def sameness(shop: Workshop) -> None:
+    """Outputs (and gradients, where the mode has them) of every cell against the float64 oracle.
+
+    The oracle of a cell keeps its levels of `different` switches and takes the system's oracle level of all others:
+    an approximation is judged against the truth, not against another approximation.
+    """
+    conditions, at = affordable(shop)
+    oracles: dict[str, tuple[dict[str, guards.Array], dict[str, guards.Array]]] = {}
+    for position, cell in enumerate(shop.cells):
+        done = position / len(shop.cells)
+        if cell.control:
+            continue
+        small = cell.model_copy(update={"conditions": cell.conditions | conditions})
+        variant = oracle_variant(shop.system, cell.variant)
+        key = repr((sorted(variant.items()), sorted(small.conditions.items())))
+        with shop.guarded(cell.id, "oracle", done):
+            if key not in oracles:
+                oracles.clear()  # one at a time: a document-sized oracle is large
+                oracles[key] = _answers(shop, small.model_copy(update={"variant": variant}), "float64")[:2]
+            shop.breadcrumb.drop(cell.id, "sameness", done)
+            truth, true_gradients = oracles[key]
+            found, gradients, parameters = _answers(shop, small, str(cell.conditions.get("dtype", "float32")))
+            tolerance = shop.system.rounding + sum(
+                switch.tolerance.get(cell.variant[switch.name], 0.0) for switch in shop.system.switches
+            )
+            shop.write(
+                Sameness(
+                    cell=cell.id,
+                    error=guards.relative_error(found, truth),
+                    tolerance=tolerance,
+                    gradient_error=guards.gradient_error(gradients, true_gradients) if true_gradients else None,
+                    gradient_tolerance=tolerance * shop.system.gradient_slack if true_gradients else None,
+                    at=at,
+                    output_digest=guards.digest(sorted(found.items())),
+                    parameter_digest=guards.digest(sorted(parameters.items())),
+                    parameters=sum(int(array.size) for array in parameters.values()),
+                )
+            )
+
+
+def oracle_variant(system: System, variant: Mapping[str, str]) -> dict[str, str]:
+    return {switch.name: _oracle_level(switch, variant[switch.name]) for switch in system.switches}
+
+
+def _oracle_level(switch: Switch, level: str) -> str:
+    return level if switch.kind == "different" or switch.oracle is None else switch.oracle
+
+
+def affordable(shop: Workshop) -> tuple[dict[str, Value], str]:
+    """Conditions to override, and their name: the suite's own size if it costs under a minute and 8 GB, else the
+    largest named size that does, else the smallest."""
+    if _costs_little(shop, {}):
+        return {}, "suite size"
+    for name, size in reversed(list(shop.system.sizes.items())):
+        smaller = {key: value for key, value in size.items() if key in shop.cells[0].conditions}
+        if _costs_little(shop, smaller):
+            return smaller, f"size {name}"
+    name, size = next(iter(shop.system.sizes.items()), ("suite size", {}))
+    return dict(size), f"size {name}" if size else name
+
+
+def _costs_little(shop: Workshop, override: Mapping[str, Value]) -> bool:
+    flops = peak = 0.0
+    for cell in shop.cells:
+        estimate = shop.system.estimate(cell.variant, {**cell.conditions, **override}, shop.part.mode)
+        flops += estimate.flops
+        peak = max(peak, 3 * estimate.parameter_bytes + 2 * estimate.activation_bytes)
+    oracle_flops = 2 * flops / len(shop.cells)  # float64 runs at half the rate
+    return (flops + oracle_flops) / SAMENESS_RATE <= AFFORDABLE_S and peak <= AFFORDABLE_BYTES
+
+
+def _answers(
+    shop: Workshop, cell: Cell, dtype: str
+) -> tuple[dict[str, guards.Array], dict[str, guards.Array], dict[str, guards.Array]]:
+    """Outputs, gradients and parameters of one call, as arrays of their own."""
+    conditions = cell.conditions | {"dtype": dtype}
+    resident = settle_in(
+        cell.model_copy(update={"conditions": conditions}), shop.system, shop.part.mode, shop.plan.seed, None, {}
+    )
+    resident.prepare()
+    output: Output = resident.call()
+    found = {name: guards.as_array(tensor).copy() for name, tensor in resident.tensors(output).items()}
+    parameters = {name: guards.as_array(p) for name, p in guards.parameters(resident.model).items()}
+    return found, guards.gradients(resident.model), parameters

@@ -1,0 +1,229 @@
+"""One trial: build, warm up, then blocks of interleaved samples. The trial is the unit of inference."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import numpy as np
+
+from harness.measure.canary import Canary
+from harness.measure.clock import Clock, clock_of, mark_cost
+from harness.measure.lost import Watch
+from harness.measure.order import LONG_BLOCK_S, Arm, block_order
+from harness.measure.resident import Resident, not_finite, settle_in
+from harness.measure.stages import StageRecorder
+from harness.measure.workshop import Workshop
+from harness.records import Block, MarkCost, Sample, WarmUp
+
+SHORTEST_SAMPLE_S = 1e-3
+SLOW_CALL_S = 0.1
+WINDOW = 5
+AGREE = 0.02
+SPREAD_FACTOR = 2.0
+WARM_UP_SHARE = 0.25
+DRIFT = 0.05
+
+
+def run_trial(shop: Workshop) -> None:
+    clock = clock_of(shop.device)
+    residents = _build(shop)
+    shop.write(MarkCost(mark_s=mark_cost(clock)))
+    warm = {id_: warm_up(shop, resident, clock) for id_, resident in residents.items()}
+    warm_ups = {id_: record for id_, record in warm.items() if record is not None}
+    bench = _Bench(shop, clock, residents, warm_ups)
+    for number in range(shop.part.blocks):
+        gc.collect()
+        gc.disable()  # a collection inside a sample would be charged to whichever cell it hit
+        block = bench.block(number)
+        gc.enable()
+        shop.write(block)
+    for record in warm_ups.values():
+        shop.write(record.model_copy(update={"steady": record.steady and bench.steady(record)}))
+
+
+def _build(shop: Workshop) -> dict[str, Resident]:
+    residents: dict[str, Resident] = {}
+    share = None
+    for position, cell in enumerate(shop.cells):
+        with shop.guarded(cell.id, "build", 0.1 * position / len(shop.cells)):
+            residents[cell.id] = settle_in(cell, shop.system, shop.part.mode, shop.plan.seed, share, shop.batches)
+            share = share or residents[cell.id].model
+    return residents
+
+
+def warm_up(shop: Workshop, resident: Resident, clock: Clock) -> WarmUp | None:
+    """Calls until two successive windows agree in median and spread, at most a quarter of the trial.
+
+    A cell over 100 ms gets one call more than the first; whether that was enough is read off its first kept block.
+    None if the cell failed.
+    """
+    with shop.guarded(resident.cell.id, "warm-up", 0.1):
+        start = time.perf_counter()
+        first = _seconds(resident, clock, check=shop)
+        if resident.cell.id in shop.failed:
+            return None
+        typical = _seconds(resident, clock)
+        calls, steady = 2, True
+        if typical <= SLOW_CALL_S:
+            calls, steady, typical = _windows(shop, resident, clock, typical)
+        shop.sampled_s += time.perf_counter() - start
+        repeat = max(1, int(np.ceil(SHORTEST_SAMPLE_S / max(typical, 1e-9))))
+        return WarmUp(
+            cell=resident.cell.id, first_call_s=first, calls=calls, steady=steady, repeat=repeat, typical_s=typical
+        )
+    return None
+
+
+def _windows(shop: Workshop, resident: Resident, clock: Clock, typical: float) -> tuple[int, bool, float]:
+    sampled = shop.part.blocks * max(typical, SHORTEST_SAMPLE_S)
+    cap = max(2 * WINDOW, int(sampled * WARM_UP_SHARE / (1 - WARM_UP_SHARE) / max(typical, 1e-9)))
+    times: list[float] = []
+    while len(times) < cap:
+        times += [_seconds(resident, clock) for _ in range(WINDOW)]
+        if len(times) >= 2 * WINDOW and _agree(times[-2 * WINDOW : -WINDOW], times[-WINDOW:]):
+            return len(times) + 2, True, float(np.median(times[-WINDOW:]))
+    return len(times) + 2, False, float(np.median(times[-WINDOW:]))
+
+
+def _agree(before: list[float], after: list[float]) -> bool:
+    medians = np.median(before), np.median(after)
+    spreads = np.ptp(before) + 1e-9, np.ptp(after) + 1e-9
+    return bool(
+        abs(np.log(medians[1] / max(medians[0], 1e-12))) <= AGREE
+        and 1 / SPREAD_FACTOR <= spreads[1] / spreads[0] <= SPREAD_FACTOR
+    )
+
+
+def _seconds(resident: Resident, clock: Clock, check: Workshop | None = None) -> float:
+    resident.prepare()
+    start = clock.mark()
+    output = resident.call()
+    end = clock.mark()
+    seconds = clock.resolve([start, end])[1]
+    if check is not None:
+        bad = not_finite(resident.cell.id, resident.tensors(output), "warm-up")
+        if bad is not None:
+            check.fail(bad)
+    return seconds
+
+
+class _Bench:
+    """The cells of a trial, ready, and the order of its blocks."""
+
+    def __init__(
+        self, shop: Workshop, clock: Clock, residents: dict[str, Resident], warm_ups: dict[str, WarmUp]
+    ) -> None:
+        self.shop, self.clock, self.residents, self.warm_ups = shop, clock, residents, warm_ups
+        self.watch = Watch(shop.threads)
+        self.canary = Canary(clock)
+        self.first: dict[str, float] = {}
+        self.later: dict[str, list[float]] = {}
+        ready = [shop_cell for shop_cell in shop.cells if shop_cell.id in warm_ups]
+        self.cells: dict[str, list[str]] = {}
+        for cell in ready:
+            if cell.baseline == cell.id:
+                self.cells.setdefault(cell.id, [])
+        for cell in ready:
+            if cell.baseline != cell.id and cell.baseline in self.cells:
+                self.cells[cell.baseline].append(cell.id)
+        staged = bool(shop.part.stages) and bool(shop.system.stages)
+        self.staged = [cell.id for cell in ready if staged and not cell.control]
+        self.long = sum(record.typical_s * record.repeat for record in warm_ups.values()) > LONG_BLOCK_S
+
+    def block(self, number: int) -> Block:
+        shop = self.shop
+        seed = (shop.plan.seed, shop.process.trial, shop.process.group)
+        places = block_order(self.cells, self.staged, seed=seed, block=number, long=self.long)
+        samples: list[Sample] = [self._canary(0)]
+        for position, (cell, arm) in enumerate(places, start=1):
+            if cell in shop.failed:
+                continue
+            done = 0.2 + 0.8 * (number + position / (len(places) + 1)) / shop.part.blocks
+            with shop.guarded(cell, f"block {number + 1}/{shop.part.blocks}", done):
+                samples.append(self._sample(self.residents[cell], arm, position))
+        samples.append(self._canary(len(places) + 1))
+        for sample in samples:
+            if sample.arm == "bare":
+                self.later.setdefault(sample.cell, []).append(sample.time_s)
+                self.first.setdefault(sample.cell, sample.time_s)
+        return Block(
+            part=shop.part.name,
+            group=shop.process.group,
+            trial=shop.process.trial,
+            block=number,
+            samples=tuple(samples),
+        )
+
+    def steady(self, record: WarmUp) -> bool:
+        """For slow cells: the first block agrees with the others."""
+        times = self.later.get(record.cell, [])[1:]
+        if record.typical_s <= SLOW_CALL_S or not times:
+            return True
+        return bool(abs(np.log(self.first[record.cell] / np.median(times))) <= DRIFT)
+
+    def _canary(self, position: int) -> Sample:
+        before = self.watch.read()
+        start = self.clock.mark()
+        self.canary.sing()
+        end = self.clock.mark()
+        lost = self.watch.between(before, self.watch.read())
+        seconds = self.clock.resolve([start, end])[1]
+        return Sample(
+            cell="canary",
+            arm="canary",
+            position=position,
+            time_s=seconds,
+            cpu_s=lost.cpu_s,
+            lost_share=self._share(lost.share),
+        )
+
+    def _sample(self, resident: Resident, arm: Arm, position: int) -> Sample:
+        repeat = self.warm_ups[resident.cell.id].repeat
+        resident.prepare()
+        if arm == "staged":
+            return self._staged(resident, position)
+        before = self.watch.read()
+        start = self.clock.mark()
+        for _ in range(repeat - 1):
+            resident.call()
+            resident.prepare()
+        resident.call()
+        end = self.clock.mark()
+        lost = self.watch.between(before, self.watch.read())
+        seconds = self.clock.resolve([start, end])[1]
+        self.shop.sampled_s += seconds
+        return Sample(
+            cell=resident.cell.id,
+            arm="bare",
+            position=position,
+            time_s=seconds / repeat,
+            cpu_s=lost.cpu_s / repeat,
+            lost_share=self._share(lost.share),
+            repeat=repeat,
+        )
+
+    def _staged(self, resident: Resident, position: int) -> Sample:
+        paths = {name: path for name, path in self.shop.system.stages.items() if name in self.shop.part.stages}
+        with StageRecorder(self.clock, resident.model, paths) as recorder:
+            before = self.watch.read()
+            start = self.clock.mark()
+            resident.call_in_stages(recorder)
+            end = self.clock.mark()
+            lost = self.watch.between(before, self.watch.read())
+        seconds = self.clock.resolve([start, end])[1]
+        self.shop.sampled_s += seconds
+        return Sample(
+            cell=resident.cell.id,
+            arm="staged",
+            position=position,
+            time_s=seconds,
+            cpu_s=lost.cpu_s,
+            lost_share=self._share(lost.share),
+            stages=recorder.times(),
+            marks=len(recorder.marks),
+        )
+
+    def _share(self, share: float | None) -> float | None:
+        """Host time says nothing about a virtual clock."""
+        return None if self.clock.name == "virtual" else share

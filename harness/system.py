@@ -1,0 +1,163 @@
+"""The seam: what the harness asks of a system, and nothing more.
+
+A system is an object that satisfies `System`. It joins through the entry-point group `semh.systems`, or a suite
+names it as `my_package.module:OBJECT`. The harness never imports a model, a model never imports the harness; one
+file of the system (`system.py`) knows both. Nothing here imports torch: tensors are duck-typed, so that plans can be
+made, and fake systems measured, without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+Scalar = int | float | str | bool
+Variant = Mapping[str, str]
+"""Switch name -> level: which implementation of everything."""
+Conditions = Mapping[str, Scalar]
+"""Everything varied that is not a switch: the size's dimensions, dt, training_step, threads, dtype, device."""
+
+SwitchKind = Literal["exact", "approximate", "different"]
+
+
+def always(_: Variant) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A factor of the system: which implementation.
+
+    kind: `exact` the same numbers to rounding, `approximate` the same function to a declared tolerance, `different`
+    another function. `tolerance` maps a level to the largest relative error (2-norm over all outputs) that level
+    may add against the float64 oracle; a missing level adds nothing beyond the system's rounding. `oracle` is the
+    level the oracle itself uses (None: the cell's own level; always so for `different`). Where `applies` is False
+    the switch has no effect in that variant, and the design merges the variants that differ only in it.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    kind: SwitchKind
+    source: str
+    doc: str = ""
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    oracle: str | None = None
+    applies: Callable[[Variant], bool] = always
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A number a suite may set: default and the range that makes sense (both ends allowed)."""
+
+    name: str
+    default: int | float
+    low: float
+    high: float
+    unit: str = ""
+    doc: str = ""
+
+    @property
+    def integer(self) -> bool:
+        return isinstance(self.default, int)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A number other than time that only the system can read. `exact` ones (counters) repeat without noise."""
+
+    name: str
+    unit: str
+    doc: str
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one call will cost, from formulas: FLOPs, bytes of parameters, bytes alive at the peak besides those."""
+
+    flops: float
+    parameter_bytes: float
+    activation_bytes: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs for one call. `facts` are recorded with the run (dataset id, distinct tokens seen)."""
+
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a call produced. In a training mode `loss` is set and the harness calls `loss.backward()`."""
+
+    tensors: Mapping[str, Any]
+    loss: Any | None = None
+
+
+@runtime_checkable
+class System(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def switches(self) -> Sequence[Switch]: ...
+    @property
+    def conditions(self) -> Sequence[Condition]:
+        """Every number `build`, `batch` and `run` read, the dimensions included."""
+        ...
+
+    @property
+    def sizes(self) -> Mapping[str, Mapping[str, int | float]]:
+        """Named sets of conditions, smallest first; may be empty. What a size leaves out takes its default."""
+        ...
+
+    @property
+    def modes(self) -> Sequence[str]: ...
+    @property
+    def devices(self) -> Sequence[str]:
+        """Devices this system can run on, the default first: `cpu`, `cuda`, `xpu`, `virtual` (tests)."""
+        ...
+
+    @property
+    def variants(self) -> Mapping[str, Variant]:
+        """Named, complete variants; `status_quo` and `all_on` at least."""
+        ...
+
+    @property
+    def stages(self) -> Mapping[str, str]:
+        """Stage name -> submodule path, in pipeline order; empty where there is only one."""
+        ...
+
+    @property
+    def probes(self) -> Sequence[Probe]: ...
+    @property
+    def rounding(self) -> float:
+        """Largest relative error of an output through float32 rounding alone."""
+        ...
+
+    @property
+    def gradient_slack(self) -> float:
+        """How many times the output's tolerance a gradient may be off (derived where the system is documented)."""
+        ...
+
+    def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate: ...
+
+    def build(
+        self, variant: Variant, conditions: Conditions, seed: int, dtype: str = "float32", share: Any | None = None
+    ) -> Any:
+        """A model. Parameters equal in name, shape and initialiser are taken from `share` (an earlier model)."""
+        ...
+
+    def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch: ...
+
+    def run(self, model: Any, batch: Batch, mode: str) -> Output:
+        """One call, as it is timed. `forward` runs without autograd; `train_step` leaves `loss` to the harness."""
+        ...
+
+    def read_probes(self, model: Any, batch: Batch) -> Mapping[str, float | str]:
+        """Probe name -> reading, in an untimed pass of its own. A solver's outcome is a word."""
+        ...

@@ -1,0 +1,90 @@
+"""Guards see a wrong number in any tensor, at any size, and say how wrong."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.measure import guards, lost, memory
+from harness.measure.resident import outcome_of
+
+
+def test_relative_error_is_the_norm_of_the_difference_over_the_norm():
+    oracle = {"a": np.array([3.0, 4.0]), "b": np.array([0.0])}
+    assert guards.relative_error({"a": np.array([3.0, 4.0]), "b": np.array([0.05])}, oracle) == pytest.approx(0.01)
+
+
+def test_relative_error_holds_across_slabs_and_for_complex_numbers():
+    truth = np.ones(5_000_000, dtype=np.complex128)
+    found = truth.copy()
+    found[-1] += 1j * 2236.06797749979
+    assert guards.relative_error({"x": found}, {"x": truth}) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("found", [{}, {"a": np.zeros(3)}, {"b": np.ones(2)}])
+def test_another_shape_or_name_is_infinitely_wrong(found):
+    assert guards.relative_error(found, {"a": np.ones(2)}) == float("inf")
+
+
+@given(st.floats(1e-6, 1e-1))
+def test_a_wrong_gradient_in_a_small_parameter_is_not_hidden_by_a_large_one(planted):
+    oracle = {"large": np.full(10_000, 1.0), "small": np.full(4, 1.0)}
+    found = {"large": oracle["large"], "small": oracle["small"] * (1 + planted)}
+    assert guards.gradient_error(found, oracle) == pytest.approx(planted, rel=1e-6)
+
+
+def test_rounding_in_a_vanishing_gradient_is_measured_against_the_typical_one():
+    oracle = {"large": np.full(100, 1.0), "zero": np.zeros(100)}
+    found = {"large": oracle["large"], "zero": np.full(100, 1e-8)}
+    assert guards.gradient_error(found, oracle) == pytest.approx(1e-8 / (guards.FAINT * np.sqrt(0.5)))
+
+
+def test_finite_sees_one_nan_among_many():
+    tensor = torch.ones(1000, dtype=torch.complex64)
+    assert guards.finite({"x": tensor})
+    tensor[999] = complex(0, float("nan"))
+    assert not guards.finite({"x": tensor})
+
+
+def test_as_array_resolves_conjugates():
+    tensor = torch.tensor([1 + 2j]).conj()
+    assert guards.as_array(tensor)[0] == 1 - 2j
+
+
+def test_equal_digests_mean_equal_bits_names_and_shapes():
+    one = np.arange(4.0)
+    assert guards.digest([("a", one)]) == guards.digest([("a", one.copy())])
+    others = [("b", one), ("a", one.reshape(2, 2)), ("a", one.astype(np.float32)), ("a", -one)]
+    assert len({guards.digest([("a", one)]), *(guards.digest([other]) for other in others)}) == 5
+
+
+def test_exceptions_become_the_right_word():
+    assert outcome_of(MemoryError(), "c", "warm-up").outcome == "out_of_memory"
+    text = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"
+    assert outcome_of(RuntimeError(text), "c", "warm-up").outcome == "out_of_memory"
+    assert outcome_of(ValueError("no"), "c", "warm-up").outcome == "failed"
+
+
+def test_lost_share_is_the_idle_part_of_a_one_thread_sample():
+    watch = lost.Watch(threads=1)
+    before, after = lost.Reading(0, 0, 0), lost.Reading(1_000_000, 900_000, 20_000)
+    assert watch.between(before, after).share == pytest.approx(0.1)
+    before, after = lost.Reading(0, 0, None), lost.Reading(1_000_000, 900_000, None)
+    assert watch.between(before, after).share == pytest.approx(0.1)
+
+
+def test_lost_share_of_several_threads_is_their_waiting_or_unknown():
+    watch = lost.Watch(threads=2)
+    assert watch.between(lost.Reading(0, 0, 0), lost.Reading(1_000_000, 0, 100_000)).share == pytest.approx(0.05)
+    assert watch.between(lost.Reading(0, 0, None), lost.Reading(1_000_000, 0, None)).share is None
+
+
+@pytest.mark.skipif(not memory.can_reset_peak(), reason="needs /proc/self/clear_refs (Linux)")
+def test_the_peak_sees_what_was_allocated_and_freed_again():
+    memory.settle()
+    memory.reset_peak()
+    before = memory.resident_bytes()
+    block = np.ones(64 << 20, dtype=np.uint8)
+    del block
+    assert memory.peak_bytes() - before == pytest.approx(64 << 20, rel=0.1)
