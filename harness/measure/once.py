@@ -110,8 +110,9 @@ def affordable(shop: Workshop) -> tuple[dict[str, Value], str]:
         smaller = {key: value for key, value in size.items() if key in shop.cells[0].conditions}
         if _costs_little(shop, smaller):
             return smaller, f"size {name}"
-    name, size = next(iter(shop.system.sizes.items()), ("suite size", {}))
-    return dict(size), f"size {name}" if size else name
+    name, size = next(iter(shop.system.sizes.items()), ("", {}))
+    smallest: dict[str, Value] = {key: value for key, value in size.items()}  # noqa: C416 - widens the value type
+    return smallest, f"size {name}" if name else "suite size"
 
 
 def _costs_little(shop: Workshop, override: Mapping[str, Value]) -> bool:
