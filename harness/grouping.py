@@ -1,0 +1,142 @@
+"""Which cells share a process, and whether they fit into memory.
+
+Cells under other process conditions (threads, dtype, ...) need another process. Of the rest as many as fit stay
+resident together, each group with the baselines of its cells. Bytes of a group:
+
+    1.5e9 (interpreter and torch) + sum over distinct conditions of max parameters + max activations
+
+Cells under equal conditions share their parameters; one call is alive at a time. The budget is 80 % of what is
+available when the plan is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from harness.conditions import PROCESS_CONDITIONS, Fail
+from harness.design import control_of
+from harness.records import Cell, Group, Value
+from harness.suite import PartSpec
+from harness.system import Estimate, System
+
+PROCESS_BYTES = 1.5e9
+BUDGET_SHARE = 0.8
+GB = 1e9
+
+Estimates = Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    cells: tuple[Cell, ...]
+    """With the controls, each at the end of the cells it shares a process with."""
+    groups: tuple[Group, ...]
+    bytes: float
+    """Of the largest group."""
+    flops: float
+    """Of one pass over all cells."""
+    notes: tuple[str, ...]
+
+
+def budget_bytes(available: float | None = None) -> float:
+    return BUDGET_SHARE * (psutil.virtual_memory().available if available is None else available)
+
+
+def group_cells(
+    part: str, system: System, mode: str, spec: PartSpec, cells: Sequence[Cell], budget: float, fail: Fail
+) -> Grouped:
+    try:
+        costs = {cell.id: system.estimate(cell.variant, cell.conditions, mode) for cell in cells}
+    except ValueError as error:  # dimensions that are each in range but do not go together
+        raise fail(_blamed(spec), str(error)) from None
+    for cell in cells:
+        needed = group_bytes([cell], costs)
+        if needed > budget:
+            raise fail(_blamed(spec), _refusal(system, mode, cell, needed, budget))
+    ordered: list[Cell] = []
+    groups: list[Group] = []
+    largest = 0.0
+    shared: dict[tuple[Value, ...], list[Cell]] = {}
+    for cell in cells:
+        shared.setdefault(tuple(cell.conditions[name] for name in PROCESS_CONDITIONS), []).append(cell)
+    varied = [name for name in PROCESS_CONDITIONS if len({cell.conditions[name] for cell in cells}) > 1]
+    for together in shared.values():
+        control = control_of(together[0], spec.system, mode, varied)
+        for index, members in enumerate(_split(together, costs, budget)):
+            ids = [cell.id for cell in members] + ([control.id] if index == 0 else [])
+            groups.append(Group(part=part, index=len(groups), cells=tuple(ids)))
+            largest = max(largest, group_bytes(members, costs))
+        ordered += [*together, control]
+    flops = sum(costs[cell.baseline if cell.control else cell.id].flops for cell in ordered)
+    return Grouped(tuple(ordered), tuple(groups), largest, flops, _notes(len(groups), len(shared), largest))
+
+
+def group_bytes(cells: Sequence[Cell], costs: Estimates) -> float:
+    parameters: dict[tuple[tuple[str, Value], ...], float] = {}
+    for cell in cells:
+        key = tuple(sorted(cell.conditions.items()))
+        parameters[key] = max(parameters.get(key, 0.0), costs[cell.id].parameter_bytes)
+    return PROCESS_BYTES + sum(parameters.values()) + max(costs[cell.id].activation_bytes for cell in cells)
+
+
+def _split(cells: Sequence[Cell], costs: Estimates, budget: float) -> list[list[Cell]]:
+    """Fills group after group in the planned order; a baseline comes into every group that has cells of it."""
+    by_id = {cell.id: cell for cell in cells}
+    compared = {cell.baseline for cell in cells if cell.id != cell.baseline}
+    groups: list[list[Cell]] = [[]]
+    for cell in cells:
+        if cell.id in compared:
+            continue
+        baseline = by_id[cell.baseline]
+        unit = [baseline, cell] if baseline is not cell else [cell]
+        wanted = groups[-1] + [new for new in unit if new not in groups[-1]]
+        if groups[-1] and group_bytes(wanted, costs) > budget:
+            groups.append(unit)
+        else:
+            groups[-1] = wanted
+    return groups
+
+
+def _blamed(spec: PartSpec) -> tuple[str, ...]:
+    if spec.conditions:
+        return ("conditions",)
+    return ("size",) if spec.size else ()
+
+
+def _refusal(system: System, mode: str, cell: Cell, needed: float, budget: float) -> str:
+    smaller = _what_would_do(system, mode, cell)
+    return (
+        f"cell {cell.name!r} would need about {needed / GB:.1f} GB of memory, {budget / GB:.1f} GB may be used here; "
+        + (f"a smaller {smaller} may do" if smaller else "a machine with more memory would do")
+    )
+
+
+def _what_would_do(system: System, mode: str, cell: Cell) -> str:
+    """The conditions whose halving saves most."""
+    now = _bytes(system.estimate(cell.variant, cell.conditions, mode))
+    saved: dict[str, float] = {}
+    for condition in system.conditions:
+        value = cell.conditions[condition.name]
+        if condition.integer and isinstance(value, int) and value // 2 >= condition.low:
+            halved = dict(cell.conditions) | {condition.name: value // 2}
+            with suppress(ValueError):
+                saved[condition.name] = 1 - _bytes(system.estimate(cell.variant, halved, mode)) / now
+    names = sorted((name for name in saved if saved[name] > 0.1), key=lambda name: -saved[name])[:3]
+    return " or ".join(names)
+
+
+def _bytes(estimate: Estimate) -> float:
+    return estimate.parameter_bytes + estimate.activation_bytes
+
+
+def _notes(groups: int, processes: int, largest: float) -> tuple[str, ...]:
+    if groups == processes:
+        return ()
+    return (
+        f"{groups} groups of cells, each in a process of its own with the baseline: together they do not fit into "
+        f"memory (the largest group needs about {largest / GB:.1f} GB)",
+    )
