@@ -1,0 +1,87 @@
+"""Tokens -> psi [B, S, D] complex. Sources: topology report 1.1, P0 issue 3.
+
+    (1) x = E[token], E [V, D] ~ N(0, 1/D);  p = W x in R^64, W ~ N(0, r^2/64);  codes c_k uniform on the sphere of radius r
+    (2) C[b, s, k] = max(0, |p|^2 + |c_k|^2 - 2 p.c_k),  r^2 = 0.2: mean 0.4, spread over k 0.05, one nat at epsilon 0.05
+        (this scale is ours, the documents give none; everything about sharpness depends on it)
+    (3) log t = transport(C, v, epsilon)
+    (4) the M largest entries of a row are kept; weights = softmax over their logits; the row is divided by its 2-norm
+    (5) sdr = W_o t, W_o [D, K] ~ N(0, 1): unit RMS at every epsilon
+    (6) psi_j = sdr_j exp(i s w_j),  w_j = 10000^(-j/D),  s the absolute position
+
+epsilon   `dimension` sqrt(2 / (D M)). A level may also rescale the cost, by each row's own figures only.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sem_impl.initial import Initial
+from sem_impl.sizes import EMBEDDED, Dimensions
+from sem_impl.transport import TRANSPORTS, balanced
+
+RADIUS_SQUARED = 0.2
+LONGEST_WAVE = 10000.0
+
+
+def dimension(cost: Tensor, width: int, kept: int) -> tuple[Tensor, Tensor]:
+    return cost, cost.new_tensor(math.sqrt(2 / (width * kept)))
+
+
+EPSILONS = {"dimension": dimension}
+
+
+class Encoded(NamedTuple):
+    psi: Tensor
+    log_occupancy: Tensor
+    updates: int
+    error: Tensor
+
+
+class Encoder(nn.Module):
+    def __init__(self, initial: Initial, sizes: Dimensions, *, transport: str, epsilon: str) -> None:
+        super().__init__()
+        width, candidates = sizes.width, sizes.candidates
+        radius = math.sqrt(RADIUS_SQUARED)
+        self.kept = sizes.kept
+        self.transport = TRANSPORTS[transport]
+        self.epsilon = EPSILONS[epsilon]
+        self.embedding = initial.real("embedding", (sizes.vocabulary, width), deviation=width**-0.5)
+        self.projection = initial.real("projection", (EMBEDDED, width), deviation=radius * EMBEDDED**-0.5)
+        self.codes = initial.sphere("codes", (candidates, EMBEDDED), radius)
+        self.output = initial.real("output", (width, candidates), deviation=1.0)
+        self.register_buffer("potential", torch.zeros(candidates, dtype=initial.dtype))
+        self.register_buffer("waves", waves(sizes.seq_len, width, initial.dtype), persistent=False)
+
+    def forward(self, tokens: Tensor) -> Encoded:
+        point = F.linear(F.embedding(tokens, self.embedding), self.projection)
+        cost, epsilon = self.epsilon(self.cost(point), self.output.shape[0], self.kept)
+        moved = self.transport(cost, self.potential, epsilon)
+        sdr = F.linear(self.sparse(moved.log_t), self.output)
+        psi = sdr * torch.view_as_complex(self.waves[: tokens.shape[-1]])
+        return Encoded(psi, moved.log_occupancy, moved.updates, moved.error)
+
+    def cost(self, point: Tensor) -> Tensor:
+        squares = point.square().sum(-1, keepdim=True) + self.codes.square().sum(-1)
+        return torch.relu(squares - 2 * F.linear(point, self.codes))
+
+    def sparse(self, log_t: Tensor) -> Tensor:
+        logits, places = log_t.topk(self.kept, dim=-1)
+        weights = F.normalize(torch.softmax(logits, -1), dim=-1)
+        return torch.zeros_like(log_t).scatter(-1, places, weights)
+
+    @torch.no_grad()
+    def balance(self, log_occupancy: Tensor) -> None:
+        """Part of the training step, after backward: forward never changes the model."""
+        _, epsilon = self.epsilon(self.potential, self.output.shape[0], self.kept)
+        self.potential.copy_(balanced(self.potential, log_occupancy, epsilon))
+
+
+def waves(count: int, width: int, dtype: torch.dtype) -> Tensor:
+    """(6) for positions 0..count-1, [count, D, 2]; angles in float64, since s w_j grows with s."""
+    position = torch.arange(count, dtype=torch.float64)
+    frequency = LONGEST_WAVE ** (-torch.arange(width, dtype=torch.float64) / width)
+    angle = position.unsqueeze(-1) * frequency
+    return torch.stack([angle.cos(), angle.sin()], -1).to(dtype)

@@ -1,0 +1,35 @@
+"""switch `kernels`: who does the arithmetic of the propagator that is neither a sparse nor a dense matrix product.
+
+A level is a class. Complex fields [rows, P] flow between the layers in the level's own layout (`enter`, `leave`); a
+solve works on real blocks [P, 2 rows] (`block`, `field`), so that one real sparse product serves both parts.
+
+    level      field                       block
+    eager      complex [rows, P]           Re, Im alternate: a complex [P, rows] viewed as real
+    compiled   real [2 rows, P], Re | Im   Re | Im side by side
+
+An instance belongs to one solve: it holds scratch memory and the solve's pairing,
+
+    pairing    total(r, m)    curvature(p, Hp, a)
+    bilinear   r' m r         p' A p
+    real       Re r^H m r     Re p^H A p
+    normal     Re r^H m r     |A p|^2
+
+A = I + i a H; m [P] is the diagonal preconditioner or None. Coefficients c are [rows], one per token: complex where the
+pairing is bilinear, else real. The caller has computed H v (H p).
+
+    operate(v, Hv, a)          Hv <- v + i a Hv
+    sizes(r, m)                |r|^2 and total(r, m)
+    curvature(p, Hp, a)        see above; Hp may become A p, and after this only `advance` reads it
+    advance(x, r, p, Hp, c, a) x += c p, r -= c A p
+    turn(p, r, m, c)           p <- m r + c p
+    start(v, x, c)             x <- c v; here and below c is one number
+    recur(after, now, f, x, c) after <- after - f now; x += c after
+    rotate(field, U)           U times every row; U is symmetric
+
+Outside of a solve, on fields: kerr, kerr_adjoint, edge_gradients (equations in `propagator`).
+"""
+
+from sem_impl.kernels.compiled import Compiled
+from sem_impl.kernels.eager import Eager
+
+KERNELS = {"eager": Eager, "compiled": Compiled}

@@ -1,0 +1,283 @@
+"""switch `method`: (I + i a H) x = (I - i a H) q, solved for many right-hand sides at once.
+
+Shapes: rows q [rows, P] complex, one token a row; inside a solve blocks [P, 2 rows] real (see `kernels`), weights of H
+[3, P] (see `hamiltonian`). No units. a = dt/2, negative for the adjoint. Any real dtype; arithmetic in that of q.
+
+A = I + i a H is complex symmetric and normal, not Hermitian; its singular values are sqrt(1 + a^2 lambda^2) >= 1.
+    (1) b = (I - i a H) q, x_0 = 0
+    (2) a token is frozen, its steps are 0, once |r| <= tolerance |b|
+    (3) cg, cocg:  c = rho/pair(p, A p);  x += c p;  r -= c A p;  rho' = pair(r, m r);  p <- m r + (rho'/rho) p
+        pair: cg Re u^H v, conjugate gradients as if A were positive definite; cocg u'v, unconjugated
+    (4) cgnr:  the same for A^H A in CGLS form, s = A^H r;  c = s^H m s/|A p|^2
+    (5) chebyshev:  x = sum_n c_n T_n(2H/Lam - I) q, Lam = 2 max_i H_ii;  s = a Lam/2, z = i/s - 1, w^2 = z^2 - 1,
+        rho = z - w with |rho| < 1;  c_0 = -1 + 2i/(s w), c_n = 4i rho^n/(s w); for a < 0 conjugated
+    (6) its degree: the least n with 4 |rho|^(n+1)/(|s w| (1 - |rho|)) <= tolerance
+    (7) direct:  x = U q, U = (I + i a H)^-1 (I - i a H), dense
+    (8) block_jacobi:  m_j = (1 - i a d_j)/(1 + a^2 d_j^2), d = diag H; for cgnr m_j = 1/(1 + a^2 (H^2)_jj)
+
+Every solver does what it does and is never replaced by another one; `solve` says what came of it.
+Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen 1990 (cocg); Paige and Saunders 1982 (cgls).
+"""
+
+import cmath
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sem_impl.hamiltonian import MATRICES, Product, degrees, dense, spectral_bound, squared_diagonal
+from sem_impl.kernels import KERNELS
+
+Outcome = Literal["converged", "stalled", "diverged", "breakdown"]
+Watch = Callable[[Tensor | None], None]
+"""Told before each update which tokens it moves, None for all of them; only `solve` listens."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Which step, and how: levels of the four switches, a number for the tolerance."""
+
+    a: float
+    method: str = "cocg"
+    matrix: str = "cached"
+    preconditioner: str = "none"
+    kernels: str = "eager"
+    tolerance: float = 1e-6
+    max_iterations: int = 50
+
+
+@dataclass(frozen=True)
+class Solved:
+    x: Tensor
+    """[rows, P] complex"""
+    residual: Tensor
+    """The true |b - A x| / |b| per token, 0 where b = 0."""
+    iterations: Tensor
+    """Updates of x per token."""
+    products: int
+    """Products H v per token."""
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What a method sees."""
+
+    weights: Tensor
+    a: float
+    product: Product
+    kernels: type
+    inverse: Callable[[Tensor, float], Tensor | None]
+    normal_inverse: Callable[[Tensor, float], Tensor | None]
+    unitary: Tensor | None
+    tolerance: float
+    max_iterations: int
+    watch: Watch
+
+
+def _unweighted(_: Tensor, __: float) -> None:
+    return None
+
+
+def _jacobi(weights: Tensor, a: float) -> Tensor:
+    t = a * degrees(weights)
+    return torch.complex(torch.ones_like(t), -t) / (1 + t.square())
+
+
+def _normal_jacobi(weights: Tensor, a: float) -> Tensor:
+    return 1 / (1 + a * a * squared_diagonal(weights))
+
+
+PRECONDITIONERS = {"none": (_unweighted, _unweighted), "block_jacobi": (_jacobi, _normal_jacobi)}
+"""Inverse diagonals for A and for A^H A, equation (8)."""
+
+
+def _ratio(active: Tensor, over: Tensor, under: Tensor) -> Tensor:
+    return torch.where(active, over / under, 0)
+
+
+def _conjugate(A: Operator, field: Tensor, pairing: str) -> Tensor:
+    """Equation (3). A token whose rho is rounding noise against |r|^2 has broken down, and is frozen too."""
+    k = A.kernels(field, pairing)
+    m = A.inverse(A.weights, A.a)
+    p = k.block(field)
+    r = torch.empty_like(p)
+    A.product(p, r)
+    k.operate(p, r, -A.a)
+    x, Hp = torch.zeros_like(r), torch.empty_like(r)
+    size, rho = k.sizes(r, m)
+    goal, noise, beta = A.tolerance**2 * size, torch.finfo(size.dtype).eps, torch.zeros_like(rho)
+    for _ in range(A.max_iterations):
+        active = (size > goal) & (rho.abs() > noise * size)
+        if not active.any():
+            break
+        A.watch(active)
+        k.turn(p, r, m, beta)
+        A.product(p, Hp)
+        k.advance(x, r, p, Hp, _ratio(active, rho, k.curvature(p, Hp, A.a)), A.a)
+        before = rho
+        size, rho = k.sizes(r, m)
+        beta = _ratio(active, rho, before)
+    return k.field(x)
+
+
+def cg(A: Operator, field: Tensor) -> Tensor:
+    return _conjugate(A, field, "real")
+
+
+def cocg(A: Operator, field: Tensor) -> Tensor:
+    return _conjugate(A, field, "bilinear")
+
+
+def cgnr(A: Operator, field: Tensor) -> Tensor:
+    """Equation (4)."""
+    k = A.kernels(field, "normal")
+    m = A.normal_inverse(A.weights, A.a)
+    p = k.block(field)
+    r = torch.empty_like(p)
+    A.product(p, r)
+    k.operate(p, r, -A.a)
+    x, s = torch.zeros_like(r), torch.empty_like(r)
+    size, _ = k.sizes(r, None)
+    goal, before = A.tolerance**2 * size, torch.full_like(size, inf)
+    for _ in range(A.max_iterations):
+        active = size > goal
+        if not active.any():
+            break
+        A.watch(active)
+        A.product(r, s)
+        k.operate(r, s, -A.a)
+        gamma = k.total(s, m)
+        k.turn(p, s, m, _ratio(active, gamma, before))
+        A.product(p, s)
+        k.advance(x, r, p, s, _ratio(active, gamma, k.curvature(p, s, A.a)), A.a)
+        before = gamma
+        size, _ = k.sizes(r, None)
+    return k.field(x)
+
+
+def chebyshev_coefficients(a: float, bound: float, tolerance: float, most: int) -> list[complex]:
+    """Equations (5) and (6): c_0 ... c_n, n at most `most`."""
+    s = abs(a) * bound / 2
+    z = 1j / s - 1
+    w = cmath.sqrt(z * z - 1)
+    if abs(z - w) > 1:
+        w = -w
+    rho = z - w
+    c = [-1 + 2j / (s * w)]
+    tail = 4 * abs(rho) / (abs(s * w) * (1 - abs(rho)))
+    while tail > tolerance and len(c) <= most:
+        c.append(4j * rho ** len(c) / (s * w))
+        tail *= abs(rho)
+    return c if a > 0 else [number.conjugate() for number in c]
+
+
+def chebyshev(A: Operator, field: Tensor) -> Tensor:
+    """Equation (5) by T_0 = 1, T_1 = Y, T_n+1 = 2 Y T_n - T_n-1, where Y = 2H/Lam - I."""
+    bound = spectral_bound(A.weights)
+    first, *rest = chebyshev_coefficients(A.a, bound, A.tolerance, A.max_iterations)
+    k = A.kernels(field)
+    now = k.block(field)
+    x, after = torch.empty_like(now), torch.empty_like(now)
+    k.start(now, x, first)
+    factor = 1.0
+    for c in rest:
+        A.watch(None)
+        A.product(now, after, alpha=2 * factor / bound, beta=1 - factor)
+        k.recur(after, now, factor, x, c)
+        now, after, factor = after, now, 2.0
+    return k.field(x)
+
+
+def unitary(weights: Tensor, a: float) -> Tensor:
+    """U of equation (7)."""
+    iaH = 1j * a * dense(weights)
+    one = torch.eye(len(iaH), dtype=iaH.dtype, device=iaH.device)
+    return torch.linalg.solve(one + iaH, one - iaH)
+
+
+def direct(A: Operator, field: Tensor) -> Tensor:
+    """Equation (7)."""
+    U = unitary(A.weights, A.a) if A.unitary is None else A.unitary
+    return A.kernels.rotate(field, U)
+
+
+METHODS: dict[str, Callable[[Operator, Tensor], Tensor]] = {
+    "cg": cg,
+    "cocg": cocg,
+    "cgnr": cgnr,
+    "chebyshev": chebyshev,
+    "direct": direct,
+}
+
+
+def _unwatched(_: Tensor | None) -> None:
+    return None
+
+
+def advance(
+    step: Step,
+    field: Tensor,
+    weights: Tensor,
+    unitary: Tensor | None = None,
+    product: Product | None = None,
+    watch: Watch = _unwatched,
+) -> Tensor:
+    """x of equation (1) in the layout of `kernels`. `unitary` and `product` where the caller has them already."""
+    inverse, normal_inverse = PRECONDITIONERS[step.preconditioner]
+    A = Operator(
+        weights=weights,
+        a=step.a,
+        product=product or MATRICES[step.matrix](weights),
+        kernels=KERNELS[step.kernels],
+        inverse=inverse,
+        normal_inverse=normal_inverse,
+        unitary=unitary,
+        tolerance=step.tolerance,
+        max_iterations=step.max_iterations,
+        watch=watch,
+    )
+    return METHODS[step.method](A, field)
+
+
+def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
+    """A step looked at closely, q [rows, P] complex: costs a product more than the step, and tells what came of it."""
+    kernels = KERNELS[step.kernels]
+    multiply = MATRICES[step.matrix](weights)
+    updates = torch.zeros(len(q), dtype=torch.int64, device=q.device)
+    last = torch.ones(len(q), dtype=torch.bool, device=q.device)
+    products = 0
+
+    def watch(active: Tensor | None) -> None:
+        nonlocal last
+        last = torch.ones_like(last) if active is None else active
+        updates.add_(last)
+
+    def product(*arguments: Tensor | float, **scaled: float) -> None:
+        nonlocal products
+        products += 1
+        multiply(*arguments, **scaled)
+
+    x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
+    residual = true_residual(q, x, weights, step.a)
+    return Solved(x, residual, updates, products, _outcome(step, residual, updates, weights))
+
+
+def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
+    """|b - A x| / |b| per row, in double precision: (q - x) - i a H (q + x) over q - i a H q."""
+    H = dense(weights.double())
+    q, x = q.to(torch.complex128), x.to(torch.complex128)
+
+    def times_iaH(v: Tensor) -> Tensor:
+        return torch.complex(-a * (v.imag @ H), a * (v.real @ H))
+
+    error = (q - x - times_iaH(q + x)).norm(dim=1)
+    size = (q - times_iaH(q)).norm(dim=1)
+    return torch.where(size > 0, error / size, error)
+
+
+def _outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
+    return "converged"
