@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_order_and_another_trial_another():
     assert order(seed=(0, 1, 0)) != order(seed=(0, 2, 0))
 
 
-@given(st.integers(1, 20), st.integers(0, 5))
+@given(st.integers(BETWEEN_BASELINES, 20), st.integers(0, 5))
 def test_in_a_long_block_a_baseline_stands_within_reach_on_both_sides(count, block):
     cells = {"base": [f"c{i}" for i in range(count)]}
     places = [cell for cell, _ in order(block=block, long=True, cells=cells, staged=())]

@@ -16,7 +16,7 @@ TINY = Dimensions.of({**SIZES["tiny"], "propagator_layers": 1})
 def encoder(transport="causal", sizes=TINY, epsilon=None, dtype=torch.float32):
     made = Encoder(Initial(0, dtype), sizes, transport=transport, epsilon="dimension")
     if epsilon is not None:
-        made.epsilon = lambda cost, width, kept: (cost, cost.new_tensor(epsilon))
+        made.epsilon = lambda cost, *_: (cost, cost.new_tensor(epsilon))
     return made
 
 

@@ -76,7 +76,8 @@ def sameness(shop: Workshop) -> None:
             truth, true_gradients = oracles[key]
             found, gradients, parameters = _answers(shop, small, str(cell.conditions.get("dtype", "float32")))
             tolerance = shop.system.rounding + sum(
-                switch.tolerance.get(cell.variant[switch.name], 0.0) for switch in shop.system.switches
+                switch.tolerance.get(cell.variant[switch.name], 0.0) * switch.growth(small.conditions)
+                for switch in shop.system.switches
             )
             shop.write(
                 Sameness(
@@ -107,12 +108,11 @@ def affordable(shop: Workshop) -> tuple[dict[str, Value], str]:
     if _costs_little(shop, {}):
         return {}, "suite size"
     for name, size in reversed(list(shop.system.sizes.items())):
-        smaller = {key: value for key, value in size.items() if key in shop.cells[0].conditions}
+        smaller: dict[str, Value] = {key: value for key, value in size.items() if key in shop.cells[0].conditions}
         if _costs_little(shop, smaller):
             return smaller, f"size {name}"
     name, size = next(iter(shop.system.sizes.items()), ("", {}))
-    smallest: dict[str, Value] = {key: value for key, value in size.items()}  # noqa: C416 - widens the value type
-    return smallest, f"size {name}" if name else "suite size"
+    return dict(size), f"size {name}" if name else "suite size"
 
 
 def _costs_little(shop: Workshop, override: Mapping[str, Value]) -> bool:

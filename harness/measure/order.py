@@ -2,7 +2,7 @@
 
 Drawn at random per pair of blocks and mirrored in the second of the pair (ABBA), so that a drift that is linear over
 the pair cancels. In long blocks the baseline comes back every fourth cell, so that every cell has one near by on both
-sides. The staged arm has a segment of its own beside the bare one: it must not move a cell away from its baseline.
+sides (two others have one near by anyway). The staged arm has a segment of its own beside the bare one: it must not move a cell away from its baseline.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def block_order(
     for baseline in baselines:
         others = list(cells[baseline])
         generator.shuffle(others)
-        if long and others:
+        if long and len(others) >= BETWEEN_BASELINES:
             bare += _bracketed(baseline, others)
         else:
             mixed = [baseline, *others]

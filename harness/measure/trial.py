@@ -23,6 +23,8 @@ AGREE = 0.02
 SPREAD_FACTOR = 2.0
 WARM_UP_SHARE = 0.25
 DRIFT = 0.05
+FASTEST_FLOPS = 4e11
+"""Per second and thread: above what one core does in float32."""
 
 
 def run_trial(shop: Workshop) -> None:
@@ -55,7 +57,8 @@ def _build(shop: Workshop) -> dict[str, Resident]:
 def warm_up(shop: Workshop, resident: Resident, clock: Clock) -> WarmUp | None:
     """Calls until two successive windows agree in median and spread, at most a quarter of the trial.
 
-    A cell over 100 ms gets one call more than the first; whether that was enough is read off its first kept block.
+    A cell over 100 ms gets one call, checked by the drift of its first block. A first call alone does not show that
+    (compiled code is loaded in it), so a second one is spared only where the arithmetic alone must take that long.
     None if the cell failed.
     """
     with shop.guarded(resident.cell.id, "warm-up", 0.1):
@@ -63,8 +66,9 @@ def warm_up(shop: Workshop, resident: Resident, clock: Clock) -> WarmUp | None:
         first = _seconds(resident, clock, check=shop)
         if resident.cell.id in shop.failed:
             return None
-        typical = _seconds(resident, clock)
-        calls, steady = 2, True
+        typical, calls, steady = first, 1, True
+        if not _surely_slow(shop, resident):
+            typical, calls = _seconds(resident, clock), 2
         if typical <= SLOW_CALL_S:
             calls, steady, typical = _windows(shop, resident, clock, typical)
         shop.sampled_s += time.perf_counter() - start
@@ -73,6 +77,12 @@ def warm_up(shop: Workshop, resident: Resident, clock: Clock) -> WarmUp | None:
             cell=resident.cell.id, first_call_s=first, calls=calls, steady=steady, repeat=repeat, typical_s=typical
         )
     return None
+
+
+def _surely_slow(shop: Workshop, resident: Resident) -> bool:
+    cell = resident.cell
+    flops = shop.system.estimate(cell.variant, cell.conditions, shop.part.mode).flops
+    return flops / (FASTEST_FLOPS * shop.threads) > SLOW_CALL_S
 
 
 def _windows(shop: Workshop, resident: Resident, clock: Clock, typical: float) -> tuple[int, bool, float]:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from harness.errors import StoreError
 from harness.measure.resident import outcome_of
 from harness.records import Cell, Outcome, Part, Plan, Process
-from harness.store import StoreError, append_line
+from harness.store import append_line
 from harness.system import Batch, System
 
 BREADCRUMB_BYTES = 512
@@ -23,10 +24,15 @@ class Breadcrumb:
 
     def __init__(self, path: str) -> None:
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self.doing = ""
 
     def drop(self, cell: str, doing: str, done: float) -> None:
+        self.doing = doing
         text = json.dumps({"cell": cell, "doing": doing, "since": time.time(), "done": round(done, 4)})
-        os.pwrite(self.file, text.encode().ljust(BREADCRUMB_BYTES), 0)
+        try:
+            os.pwrite(self.file, text.encode().ljust(BREADCRUMB_BYTES), 0)
+        except OSError as error:
+            raise StoreError(f"breadcrumb could not be written: {error.strerror}") from None
 
 
 @dataclass
@@ -67,4 +73,4 @@ class Workshop:
         except StoreError:
             raise  # a full disk says nothing about the cell
         except Exception as error:  # a system's code may raise anything, and that is a result about the cell
-            self.fail(outcome_of(error, cell, doing))
+            self.fail(outcome_of(error, cell, self.breadcrumb.doing))

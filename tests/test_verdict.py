@@ -1,0 +1,288 @@
+"""A claim gets the word its numbers earn: judged on runs with planted times, probes and faults."""
+
+import dataclasses
+
+import pytest
+from analysis_helpers import World, cell, factorial_cells
+from test_claims import ENTRY
+
+from harness.analysis import analyse_lines
+from harness.claims.ledger import Address, Claim, read_ledger
+from harness.claims.verdict import judge, word
+from harness.records import ClaimVerdict, Interval, Outcome
+
+FACTORS = {"matrix": ("rebuild", "cached"), "kernels": ("eager", "fused")}
+COST = {"cached": 0.5, "fused": 0.8}
+STAGES = {"encoder": 0.2, "propagator": 0.5, "propagator.backward": 0.3}
+
+
+def cost(one) -> float:
+    return 0.01 * COST.get(one.variant["matrix"], 1.0) * COST.get(one.variant["kernels"], 1.0)
+
+
+def world(**changes) -> World:
+    return dataclasses.replace(World(cells=factorial_cells(FACTORS), factors=dict(FACTORS), times=cost), **changes)
+
+
+def claim(relation="at_least", stated=40.0, tolerance=0.0, unit="%", **address) -> Claim:
+    (made,) = read_ledger({"paper.yaml": ENTRY})
+    where = Address(**{"suite": "fake", "part": "p", "metric": "reduction"} | address)
+    changes = {"relation": relation, "stated": stated, "tolerance": tolerance, "unit": unit, "judged_by": [where]}
+    return made.model_copy(update=changes)
+
+
+def judged(made: World, about: Claim) -> ClaimVerdict:
+    analysis = analyse_lines(made.manifest, made.lines)
+    verdict = judge(about, analysis.parts, made.plan)
+    assert ClaimVerdict.model_validate_json(verdict.model_dump_json()) == verdict
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("relation", "low", "high", "expected"),
+    [
+        ("at_least", 10, 12, "supported"),
+        ("at_least", 7, 9.9, "refuted"),
+        ("at_least", 9, 11, "inconclusive"),
+        ("at_most", 8, 10, "supported"),
+        ("at_most", 10.1, 12, "refuted"),
+        ("at_most", 9, 11, "inconclusive"),
+        ("about", 8, 12, "supported"),
+        ("about", 12.1, 15, "refuted"),
+        ("about", 1, 7.9, "refuted"),
+        ("about", 11, 13, "inconclusive"),
+        ("about", 1, 20, "inconclusive"),
+    ],
+)
+def test_an_interval_against_ten_within_two_if_about(relation, low, high, expected):
+    about = claim(relation, stated=10, tolerance=2 if relation == "about" else 0)
+    assert word(about, Interval(point=(low + high) / 2, low=low, high=high, n=6)) == expected
+
+
+CACHED = {"changes": {"matrix": "cached"}}
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(45, "supported"), (55, "refuted"), (50, "inconclusive")])
+def test_a_gain_is_a_reduction_of_time_and_defends_the_low_end_of_its_interval(stated, expected):
+    found = judged(world(), claim(stated=stated, **CACHED))
+    assert found.verdict == expected
+    assert found.measured.point == pytest.approx(50, abs=0.1)
+    assert found.defended == found.measured.low
+    assert found.trials == pytest.approx([50] * 6, abs=0.5)
+    assert (found.part, found.cell) == ("p", "matrix=cached")
+    assert found.command == "semh run fake"
+    assert found.scope == "claimed of everywhere; judged by forward of fake_system, cell matrix=cached; threads=1"
+
+
+def test_a_single_change_has_its_main_effect_and_its_shapley_share_beside_it():
+    found = judged(world(), claim(**CACHED))
+    assert len(found.beside) == 2
+    assert "matrix saves 50" in found.beside[0]
+    assert "Shapley" in found.beside[1]
+    assert judged(world(), claim(changes={"matrix": "cached", "kernels": "fused"})).beside == ()
+    slower = judged(world(times=lambda one: 0.01 / cost(one)), claim(**CACHED))
+    assert "matrix costs another 100" in slower.beside[0]
+
+
+def test_a_change_on_top_of_another_is_compared_with_that_other():
+    found = judged(world(), claim(stated=19, start={"matrix": "cached"}, changes={"kernels": "fused"}))
+    assert found.measured.point == pytest.approx(20, abs=0.1)
+    assert found.verdict == "supported"
+
+
+def test_a_main_effect_can_be_judged_itself():
+    found = judged(world(), claim(stated=49, metric="main_effect", factor="matrix"))
+    assert (found.verdict, found.trials) == ("supported", ())
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected", "nearest"), [(80, "supported", 80), (78, "supported", 80), (90, "refuted", 80)]
+)
+def test_a_share_counts_both_directions_of_its_stage(stated, expected, nearest):
+    found = judged(world(stages=STAGES), claim("about", stated, 3, metric="share", stage="propagator"))
+    assert found.verdict == expected
+    assert found.measured.point == pytest.approx(80)
+    assert found.defended == pytest.approx(nearest)
+    assert (found.cell, found.stage) == ("base", "propagator")
+
+
+def test_what_about_defends_is_the_value_of_the_interval_nearest_to_the_stated():
+    made = world(stages=STAGES)
+    wide = made.lines
+    found = judge(
+        claim("about", 50, 3, metric="share", stage="propagator"), analyse_lines(made.manifest, wide).parts, made.plan
+    )
+    assert found.defended == found.measured.low
+
+
+def test_a_stage_nobody_timed_is_untested():
+    found = judged(world(), claim("about", 78, 3, metric="share", stage="propagator"))
+    assert (found.verdict, found.measured, found.defended) == ("untested", None, None)
+    assert "was not timed" in found.reason
+
+
+PROBES = {"base": {"iterations": 4.0}, "matrix=cached": {"iterations": 3.0}}
+
+
+def test_a_counter_is_exact_and_needs_no_quiet_machine():
+    noisy = world(probes=PROBES, noise=0.5)
+    at_most = {"relation": "at_most", "unit": "iterations", "metric": "probe", "probe": "iterations"}
+    assert judged(noisy, claim(stated=4, **at_most)).verdict == "supported"
+    found = judged(noisy, claim(stated=2.5, **at_most, **CACHED))
+    assert (found.verdict, found.measured.low, found.measured.high, found.defended) == ("refuted", 3, 3, 3)
+    assert judged(noisy, claim(stated=12, **at_most, scale=3.0)).measured.point == 12
+
+
+def test_a_drop_of_a_counter_is_in_per_cent():
+    found = judged(world(probes=PROBES), claim(stated=25, metric="probe_change", probe="iterations", **CACHED))
+    assert (found.verdict, found.measured.point) == ("supported", 25)
+
+
+def test_a_probe_that_says_a_word_or_nothing_is_untested():
+    found = judged(world(probes={"base": {"iterations": "none"}}), claim(metric="probe", probe="iterations"))
+    assert (found.verdict, found.reason) == ("untested", "probe iterations gave no number in base")
+
+
+def test_an_unstable_host_and_unchecked_outputs_leave_a_claim_inconclusive():
+    noisy = judged(world(noise=0.2), claim(stated=1, **CACHED))
+    assert noisy.verdict == "inconclusive"
+    assert "unstable host" in noisy.reason
+    assert noisy.measured is not None
+    unchecked = judged(world(unchecked=["matrix=cached"]), claim(stated=1, **CACHED))
+    assert (unchecked.verdict, "not compared" in unchecked.reason) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize("about", [claim(**CACHED), claim(metric="probe", probe="iterations")])
+def test_a_smoke_run_tests_nothing_and_says_what_would(about):
+    found = judged(world(preset="smoke", trials=2, probes=PROBES), about)
+    assert (found.verdict, found.reason, found.command) == ("untested", "smoke gives no verdicts", "semh run fake")
+    assert found.measured is not None
+    assert found.defended is None
+
+
+def test_one_trial_is_no_test():
+    found = judged(world(trials=1), claim(**CACHED))
+    assert (found.verdict, found.reason) == ("untested", "one trial gives no interval")
+
+
+@pytest.mark.parametrize("wrong", ["base", "matrix=cached"])
+def test_a_broken_guard_makes_a_claim_invalid_and_defends_nothing(wrong):
+    found = judged(world(broken=[wrong]), claim(stated=1, **CACHED))
+    assert (found.verdict, found.defended) == ("invalid", None)
+    assert f"{wrong} gives other numbers" in found.reason
+
+
+def test_a_failed_cell_is_untested_and_one_that_is_not_finite_invalid():
+    for outcome, expected in (("crashed", "untested"), ("not_finite", "invalid")):
+        failed = Outcome(cell="matrix=cached", outcome=outcome, detail="")
+        assert judged(world(outcomes=[failed]), claim(**CACHED)).verdict == expected
+
+
+def test_a_claim_about_another_suite_names_the_command_that_would_test_it():
+    found = judged(world(), claim(suite="elsewhere"))
+    assert (found.verdict, found.command) == ("untested", "semh run elsewhere")
+    assert found.reason == "the suite fake does not measure it"
+
+
+def test_a_claim_nothing_can_judge_says_why():
+    made = claim().model_copy(update={"judged_by": [], "untested_because": "needs a beamline"})
+    found = judged(world(), made)
+    assert (found.verdict, found.reason, found.command) == ("untested", "needs a beamline", "")
+
+
+def test_a_restricted_run_leaves_claims_about_other_cells_untested():
+    cells = [one for one in factorial_cells(FACTORS) if one.variant["matrix"] == "rebuild"]
+    found = judged(world(cells=cells, only=("kernels=fused",)), claim(**CACHED))
+    assert (found.verdict, found.reason) == ("untested", "this run was restricted to kernels=fused")
+
+
+def test_the_first_address_in_the_plan_decides_and_the_others_stand_beside():
+    first = claim(stated=15, **CACHED)
+    addresses = [
+        Address(suite="elsewhere", part="p", metric="reduction", changes={"matrix": "cached"}),
+        Address(suite="fake", part="p", metric="reduction", changes={"kernels": "fused"}),
+        *first.judged_by,
+    ]
+    found = judged(world(), first.model_copy(update={"judged_by": addresses}))
+    assert found.cell == "kernels=fused"
+    assert "In part p (forward, cell matrix=cached): 50" in found.beside[-1]
+
+
+def methods(**changes) -> World:
+    """Two methods at two steps; the preconditioner helps cg at dt 0.1 only, and direct has none."""
+    cells = []
+    for dt in (0.1, 0.5):
+        for method in ("cg", "cocg", "direct"):
+            for pre in ("none", "jacobi"):
+                if (method, pre) == ("direct", "jacobi"):
+                    continue
+                name = f"{method}-{pre}, dt={dt}"
+                merged = (f"method=direct, pre=jacobi, dt={dt}",) if method == "direct" else ()
+                cells.append(
+                    cell(
+                        name,
+                        {"method": method, "pre": pre},
+                        baseline=f"cg-none, dt={dt}",
+                        conditions={"threads": 1, "dt": dt},
+                        merged=merged,
+                    )
+                )
+        base = cells[-5]
+        cells.append(base.model_copy(update={"id": f"control {dt}", "name": f"control, dt={dt}", "control": True}))
+    reading = {one.id: {"iterations": 2.0 if one.id == "cg-jacobi, dt=0.1" else 7.0} for one in cells}
+    made = World(
+        cells=cells,
+        factors={"method": ("cg", "cocg", "direct"), "pre": ("none", "jacobi")},
+        design="grid",
+        varied={"dt": (0.1, 0.5)},
+        probes=reading,
+    )
+    return dataclasses.replace(made, **changes)
+
+
+ITERATIONS = {"relation": "at_most", "unit": "iterations", "metric": "probe", "probe": "iterations"}
+BOTH = {"changes": {"pre": "jacobi"}, "each": {"method": ["cg", "cocg"]}}
+
+
+def test_a_claim_that_holds_in_part_of_its_scope_is_qualified_and_says_where():
+    found = judged(methods(), claim(stated=2.5, **ITERATIONS, **BOTH))
+    assert (found.verdict, found.holds_where) == ("qualified", ("dt=0.1, method=cg",))
+    assert found.measured.point == 2
+    assert found.reason == "holds in 1 of 4 places; measured from 2 to 7 iterations"
+
+
+def test_a_claim_that_holds_nowhere_is_refuted_by_its_best_place():
+    found = judged(methods(), claim(stated=1, **ITERATIONS, **BOTH))
+    assert (found.verdict, found.measured.point, found.holds_where) == ("refuted", 2, ())
+
+
+def test_a_claim_that_holds_everywhere_shows_its_worst_place():
+    found = judged(methods(), claim(stated=8, **ITERATIONS, **BOTH))
+    assert (found.verdict, found.measured.point) == ("supported", 7)
+
+
+def test_a_place_with_wrong_numbers_supports_nothing():
+    found = judged(methods(broken=["cg-jacobi, dt=0.1"]), claim(stated=2.5, **ITERATIONS, **BOTH))
+    assert found.verdict == "refuted"
+    everywhere = [f"{m}-jacobi, dt={dt}" for m in ("cg", "cocg") for dt in (0.1, 0.5)]
+    assert judged(methods(broken=everywhere), claim(stated=8, **ITERATIONS, **BOTH)).verdict == "invalid"
+
+
+def test_conditions_can_be_picked_and_cells_named():
+    picked = claim(stated=2.5, **ITERATIONS, changes={"pre": "jacobi"}, where={"dt": [0.1]})
+    assert judged(methods(), picked).verdict == "supported"
+    named = claim(stated=2.5, **ITERATIONS, cell="cg-jacobi")
+    assert judged(methods(), named).holds_where == ("dt=0.1",)
+    nowhere = judged(methods(), claim(**ITERATIONS, where={"dt": [7]}))
+    assert (nowhere.verdict, "none of the conditions" in nowhere.reason) == ("untested", True)
+
+
+def test_a_variant_that_was_merged_away_is_found_in_the_cell_that_stands_for_it():
+    found = judged(methods(), claim(stated=8, **ITERATIONS, changes={"method": "direct", "pre": "jacobi"}))
+    assert (found.verdict, found.cell) == ("supported", "direct-none, dt=0.1")
+
+
+def test_a_switch_or_cell_the_plan_does_not_know_is_untested_not_an_error():
+    for unknown in ({"changes": {"colour": "red"}}, {"changes": {"pre": "ilu"}}, {"cell": "all_on"}):
+        found = judged(methods(), claim(**ITERATIONS, **unknown))
+        assert (found.verdict, found.reason) == ("untested", "the suite plans no such cell")
