@@ -1,8 +1,9 @@
 """Tokens -> psi [B, S, D] complex. Sources: topology report 1.1, P0 issue 3.
 
-    (1) x = E[token], E [V, D] ~ N(0, 1/D);  p = W x in R^64, W ~ N(0, r^2/64);  codes c_k uniform on the sphere of radius r
-    (2) C[b, s, k] = max(0, |p|^2 + |c_k|^2 - 2 p.c_k),  r^2 = 0.2: mean 0.4, spread over k 0.05, one nat at epsilon 0.05
-        (this scale is ours, the documents give none; everything about sharpness depends on it)
+    (1) x = E[token], E [V, D] ~ N(0, 1/D);  p = W x in R^64, W ~ N(0, r^2/64)
+    (2) C[b, s, k] = max(0, |p|^2 + |c_k|^2 - 2 p.c_k), codes c_k uniform on the sphere of radius r
+        r^2 = 0.2: mean 0.4, spread over k 0.05, one nat at epsilon 0.05. This scale is ours, the documents give none;
+        everything about sharpness depends on it.
     (3) log t = transport(C, v, epsilon)
     (4) the M largest entries of a row are kept; weights = softmax over their logits; the row is divided by its 2-norm
     (5) sdr = W_o t, W_o [D, K] ~ N(0, 1): unit RMS at every epsilon
@@ -15,8 +16,8 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import embedding, linear, normalize
 
 from sem_impl.initial import Initial
 from sem_impl.sizes import EMBEDDED, Dimensions
@@ -56,20 +57,20 @@ class Encoder(nn.Module):
         self.register_buffer("waves", waves(sizes.seq_len, width, initial.dtype), persistent=False)
 
     def forward(self, tokens: Tensor) -> Encoded:
-        point = F.linear(F.embedding(tokens, self.embedding), self.projection)
+        point = linear(embedding(tokens, self.embedding), self.projection)
         cost, epsilon = self.epsilon(self.cost(point), self.output.shape[0], self.kept)
         moved = self.transport(cost, self.potential, epsilon)
-        sdr = F.linear(self.sparse(moved.log_t), self.output)
+        sdr = linear(self.sparse(moved.log_t), self.output)
         psi = sdr * torch.view_as_complex(self.waves[: tokens.shape[-1]])
         return Encoded(psi, moved.log_occupancy, moved.updates, moved.error)
 
     def cost(self, point: Tensor) -> Tensor:
         squares = point.square().sum(-1, keepdim=True) + self.codes.square().sum(-1)
-        return torch.relu(squares - 2 * F.linear(point, self.codes))
+        return torch.relu(squares - 2 * linear(point, self.codes))
 
     def sparse(self, log_t: Tensor) -> Tensor:
         logits, places = log_t.topk(self.kept, dim=-1)
-        weights = F.normalize(torch.softmax(logits, -1), dim=-1)
+        weights = normalize(torch.softmax(logits, -1), dim=-1)
         return torch.zeros_like(log_t).scatter(-1, places, weights)
 
     @torch.no_grad()

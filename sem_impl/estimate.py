@@ -74,11 +74,12 @@ def flops(variant: Mapping[str, str], d: Dimensions, mode: str) -> float:
 
 
 def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: int) -> float:
+    """Stages follow one another, but what one frees the allocator may keep: their peaks add up."""
     rows, D, P = d.batch_size * d.seq_len, d.width, d.propagator_width
     complex_D, complex_P = 2 * item * rows * D, 2 * item * rows * P
     logits = item * rows * d.vocabulary
     solver = propagator_bytes(variant, rows, P, item)
     if mode == "forward":
-        return max(16 * complex_D, solver, logits + 2 * complex_P)
+        return 16 * complex_D + solver + logits
     saved = 24 * complex_D * d.layers + 4 * complex_P * (d.propagator_layers + 1)
     return item * parameters(d) + saved + max(solver, 3 * logits)

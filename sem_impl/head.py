@@ -12,9 +12,8 @@ loss: `materialised` mean cross-entropy over all tokens, from the whole of the l
 
 import math
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear, normalize
 
 from sem_impl.initial import Initial
 from sem_impl.linear import planes
@@ -31,11 +30,11 @@ class LogLinear(nn.Module):
 
     def forward(self, direction: Tensor) -> Tensor:
         """direction: real [.., 2P], of norm 1."""
-        return F.linear(direction * self.sigma.exp(), self.weight.flatten(1), self.bias)
+        return linear(direction * self.sigma.exp(), self.weight.flatten(1), self.bias)
 
 
 def materialised(head: nn.Module, direction: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(head(direction).flatten(0, -2), targets.flatten())
+    return cross_entropy(head(direction).flatten(0, -2), targets.flatten())
 
 
 HEADS = {"log_linear": LogLinear}
@@ -51,5 +50,5 @@ class Head(nn.Module):
         self.loss = LOSSES[loss]
 
     def forward(self, psi: Tensor, targets: Tensor | None = None) -> Tensor:
-        direction = F.normalize(planes(psi), dim=-1, eps=SMALLEST_NORM)
+        direction = normalize(planes(psi), dim=-1, eps=SMALLEST_NORM)
         return self.projection(direction) if targets is None else self.loss(self.projection, direction, targets)

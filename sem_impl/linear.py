@@ -1,8 +1,8 @@
 """A complex linear map without bias: y = z W^T, W [out, in] with entries CN(0, 1/in), stored [out, in, 2]."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from sem_impl.initial import Initial
 
@@ -13,7 +13,7 @@ class ComplexLinear(nn.Module):
         self.weight = initial.complex("weight", (outputs, inputs), 1 / inputs)
 
     def forward(self, z: Tensor) -> Tensor:
-        return F.linear(z, torch.view_as_complex(self.weight))
+        return linear(z, torch.view_as_complex(self.weight))
 
 
 def planes(z: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ Switches with one level each in files of their own: norm, residual, scan.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import linear, pad, softplus
 
 from sem_impl.initial import Initial
 from sem_impl.linear import ComplexLinear, planes
@@ -57,7 +57,7 @@ class UnitaryGate(nn.Module):
         self.phase = initial.real("phase", (blocks, BLOCK), deviation=1.0)
 
     def forward(self, z: Tensor) -> Tensor:
-        gate = torch.sigmoid(F.linear(planes(z), self.gate.flatten(1), self.bias))
+        gate = torch.sigmoid(linear(planes(z), self.gate.flatten(1), self.bias))
         U0 = self.unitary()
         rows = z.reshape(-1, len(U0), BLOCK).transpose(0, 1)
         turn = unit(gate.reshape(-1, len(U0)).t().unsqueeze(-1) * self.phase.unsqueeze(1))
@@ -79,7 +79,7 @@ class CausalConvolution(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         taps = torch.view_as_complex(self.taps)
         length = z.shape[1]
-        padded = F.pad(torch.view_as_real(z), (0, 0, 0, 0, TAPS - 1, 0))
+        padded = pad(torch.view_as_real(z), (0, 0, 0, 0, TAPS - 1, 0))
         padded = torch.view_as_complex(padded)
         out = padded[:, TAPS - 1 :] * taps[0]
         for back in range(1, TAPS):
@@ -114,8 +114,8 @@ class StateSpace(nn.Module):
         self.skip = initial.real("skip", (width,), mean=1.0)
 
     def forward(self, y: Tensor) -> Tensor:
-        step = F.softplus(F.linear(planes(y), self.step_weight.flatten(1), self.step_bias))
-        A = torch.exp(-step * F.softplus(self.decay)) * unit(step * self.theta)
+        step = softplus(linear(planes(y), self.step_weight.flatten(1), self.step_bias))
+        A = torch.exp(-step * softplus(self.decay)) * unit(step * self.theta)
         u = step * self.grouped(y, self.inward)
         h = self.scan(A, u, torch.zeros_like(u[:, 0]))
         return self.grouped(h, self.outward) + self.skip * y

@@ -1,6 +1,7 @@
 """SEM V5.5, read from top to bottom:
 
-tokens [B, S] -> encoder -> psi [B, S, D] -> mixer x L -> psi [B, S, D] -> propagator -> psi [B, S, P] -> head -> logits [B, S, V]
+tokens [B, S] -> encoder -> psi [B, S, D] -> mixer x L -> psi [B, S, D] -> propagator -> psi [B, S, P]
+             -> head -> logits [B, S, V]
 
 psi is complex; parameters are real (see `initial`). Each of the four is a stage: a submodule whose forward runs once.
 """
@@ -55,7 +56,7 @@ class Predicted(NamedTuple):
     """What `encoder.balance` needs after a training step."""
 
 
-class SEM(nn.Module):
+class Model(nn.Module):
     def __init__(self, initial: Initial, sizes: Dimensions, *, transport: str, **solver: str | int | float) -> None:
         super().__init__()
         mixing = {name: AFTER[name] for name in ("norm", "residual", "horizon", "scan")}

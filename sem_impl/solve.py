@@ -22,7 +22,7 @@ Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen 19
 import cmath
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import hypot, inf
 from typing import Literal
 
 import torch
@@ -109,7 +109,7 @@ def _conjugate(A: Operator, field: Tensor, pairing: str) -> Tensor:
     k.operate(p, r, -A.a)
     x, Hp = torch.zeros_like(r), torch.empty_like(r)
     size, rho = k.sizes(r, m)
-    goal, noise, beta = A.tolerance**2 * size, torch.finfo(size.dtype).eps, torch.zeros_like(rho)
+    goal, noise, beta = A.tolerance**2 * size, 8 * torch.finfo(size.dtype).eps, torch.zeros_like(rho)
     for _ in range(A.max_iterations):
         active = (size > goal) & (rho.abs() > noise * size)
         if not active.any():
@@ -244,22 +244,19 @@ def advance(
 
 
 def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
-    """A step looked at closely, q [rows, P] complex: costs a product more than the step, and tells what came of it."""
+    """The same step looked at closely, q [rows, P] complex: what came of it, for one product more, in double."""
     kernels = KERNELS[step.kernels]
     multiply = MATRICES[step.matrix](weights)
     updates = torch.zeros(len(q), dtype=torch.int64, device=q.device)
-    last = torch.ones(len(q), dtype=torch.bool, device=q.device)
     products = 0
 
     def watch(active: Tensor | None) -> None:
-        nonlocal last
-        last = torch.ones_like(last) if active is None else active
-        updates.add_(last)
+        updates.add_(1 if active is None else active)
 
-    def product(*arguments: Tensor | float, **scaled: float) -> None:
+    def product(*blocks: Tensor, **scales: float) -> None:
         nonlocal products
         products += 1
-        multiply(*arguments, **scaled)
+        multiply(*blocks, **scales)
 
     x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
     residual = true_residual(q, x, weights, step.a)
@@ -267,17 +264,28 @@ def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
 
 
 def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
-    """|b - A x| / |b| per row, in double precision: (q - x) - i a H (q + x) over q - i a H q."""
-    H = dense(weights.double())
+    """|b - A x| / |b| per row, in double: b - A x = (q - x) - i a H (q + x)."""
+    H = MATRICES["cached"](weights.double())
     q, x = q.to(torch.complex128), x.to(torch.complex128)
 
-    def times_iaH(v: Tensor) -> Tensor:
-        return torch.complex(-a * (v.imag @ H), a * (v.real @ H))
+    def shifted(v: Tensor, of: Tensor) -> Tensor:
+        """|v - i a H of| per row."""
+        block = KERNELS["eager"].block(of)
+        H(block.clone(), block)
+        return (v - 1j * a * KERNELS["eager"].field(block)).norm(dim=1)
 
-    error = (q - x - times_iaH(q + x)).norm(dim=1)
-    size = (q - times_iaH(q)).norm(dim=1)
+    error, size = shifted(q - x, q + x), shifted(q, q)
     return torch.where(size > 0, error / size, error)
 
 
 def _outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
-    return "converged"
+    """Of the worst token. Allowed are the tolerance times |A| (`chebyshev` bounds the error of x, the others that of A x)
+    and a rounding of x in every update. Before the limit a token stops only by converging or by breaking down."""
+    growth = hypot(1, step.a * spectral_bound(weights))
+    rounding = torch.finfo(weights.dtype).eps * (4 + updates)
+    failed = ~(residual <= growth * (step.tolerance + rounding))
+    if not failed.any():
+        return "converged"
+    if not residual.max() <= 1:
+        return "diverged"
+    return "stalled" if (updates[failed] == step.max_iterations).any() else "breakdown"

@@ -5,7 +5,7 @@ Shapes: cost C [B, S, K] real, >= 0; potential v [K] or [B, K]; epsilon > 0 in u
     (1) t[s, :] = softmax_k((v_k - C[s, k]) / epsilon),  plan T = t / S: rows exactly 1/S, columns wanted 1/K
     (2) marginal error e = sum_k |sum_s T[s, k] - 1/K|
 
-Both levels return log t (rows up to no constant) and differ only in v. Sources: topology report 1.1, P0 issue 3.
+Both levels return log t, normalised over k, and differ only in v. Sources: topology report 1.1, P0 issue 3.
 
 sequence  (documented) for every batch row v = 0, then v_k += epsilon (-ln K - ln sum_s T[s, k]) until e < 1e-3 in the
           worst row or 50 updates. The gradient is that of the converged plan (implicit differentiation), with

@@ -63,7 +63,7 @@ def test_at_the_documented_width():
     assert (H != 0).sum() == 7 * 2048
     largest = torch.linalg.eigvalsh(H)[-1].item()
     assert 7.9 < largest < 8.3
-    assert 1 < spectral_bound(weights) / largest < 1.05
+    assert 1 < spectral_bound(weights) / largest < 1.2
 
 
 @pytest.mark.parametrize("P", [0, 1, 64, 128])

@@ -24,7 +24,9 @@ class Eager:
 
     @staticmethod
     def block(field: Tensor) -> Tensor:
-        return torch.view_as_real(field.t().contiguous()).view(field.shape[1], -1)
+        # a copy even of one row, whose transpose is contiguous already: a solve overwrites its block
+        own = field.t().clone(memory_format=torch.contiguous_format)
+        return torch.view_as_real(own).view(field.shape[1], -1)
 
     @staticmethod
     def field(block: Tensor) -> Tensor:
