@@ -1,0 +1,154 @@
+"""One row per planned cell: what came of it, and every number that needs no other cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.analysis.evidence import Evidence
+from harness.records import Block, Cell, CellSummary, Interval, ProbeReading, Sample, StageTime
+from harness.sameness import sameness_word
+from harness.stats.interval import positive_interval, ratio_interval, t_interval
+from harness.stats.pairing import LOST_SHARE_LIMIT, paired, pairs
+
+BACKWARD = ".backward"
+
+Timed = tuple[Block, Sample]
+Read = Callable[[Block, Sample], float]
+
+
+def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
+    bare, disturbed = _kept(evidence, cell.id, "bare")
+    staged, _ = _kept(evidence, cell.id, "staged")
+    staged = [(block, sample) for block, sample in staged if sample.stages and sum(sample.stages.values()) > 0]
+    warm_ups = evidence.warm_ups.get(cell.id, [])
+    memory = evidence.memory.get(cell.id)
+    same = evidence.sameness.get(cell.id)
+    probes, varied = _probes(evidence.probes.get(cell.id, []))
+    outcome = evidence.outcomes.get(cell.id)
+    return CellSummary(
+        cell=cell.id,
+        part=evidence.part.name,
+        name=cell.name,
+        outcome=outcome.outcome if outcome else "measured" if bare else "not run",
+        detail=outcome.detail if outcome else "",
+        time_s=_over_trials(bare, _end_to_end, positive_interval),
+        first_call_s=float(np.median([w.first_call_s for w in warm_ups])) if warm_ups else None,
+        steady=all(w.steady for w in warm_ups) if warm_ups else None,
+        warm_up_calls=round(float(np.median([w.calls for w in warm_ups]))) if warm_ups else None,
+        repeat=max(w.repeat for w in warm_ups) if warm_ups else None,
+        peak_bytes=memory.peak_bytes if memory else None,
+        before_bytes=memory.before_bytes if memory else None,
+        probes=probes,
+        error=same.error if same else None,
+        tolerance=same.tolerance if same else None,
+        gradient_error=same.gradient_error if same else None,
+        gradient_tolerance=same.gradient_tolerance if same else None,
+        sameness_at=same.at if same else None,
+        sameness=sameness_word(same),
+        stages=tuple(_stages(evidence, staged)),
+        stage_shares=_stage_shares(evidence, staged),
+        closure=_over_trials(staged, _residual, t_interval),
+        probe_cost=_probe_cost(evidence, staged),
+        staged_over_bare=_staged_over_bare(evidence, cell.id),
+        notes=(*varied, *disturbed),
+    )
+
+
+def _kept(evidence: Evidence, cell: str, arm: str) -> tuple[list[Timed], tuple[str, ...]]:
+    """Samples of an arm without the disturbed ones; with them, and a note, where under half would be left."""
+    every = [
+        (block, s)
+        for block in evidence.blocks
+        for s in block.samples
+        if s.cell == cell and s.arm == arm and s.time_s > 0
+    ]
+    quiet = [(block, s) for block, s in every if (s.lost_share or 0.0) <= LOST_SHARE_LIMIT]
+    if 2 * len(quiet) >= len(every):
+        return quiet, ()
+    return every, (f"degraded: {len(every) - len(quiet)} of {len(every)} {arm} samples were disturbed; all are used",)
+
+
+def _over_trials(
+    timed: Sequence[Timed], read: Read, interval: Callable[[Sequence[float]], Interval]
+) -> Interval | None:
+    medians = _trial_medians(timed, read)
+    return interval(medians) if medians else None
+
+
+def _trial_medians(timed: Sequence[Timed], read: Read) -> list[float]:
+    by_trial: dict[int, list[float]] = {}
+    for block, sample in timed:
+        by_trial.setdefault(block.trial, []).append(read(block, sample))
+    return [float(np.median(values)) for _, values in sorted(by_trial.items())]
+
+
+def _stages(evidence: Evidence, staged: Sequence[Timed]) -> Iterator[StageTime]:
+    keys = {key for _, sample in staged for key in sample.stages or {}}
+    for suffix in ("", BACKWARD):
+        for name in _stage_names(evidence, staged):
+            key = name + suffix
+            here = [(block, sample) for block, sample in staged if key in (sample.stages or {})]
+            if key in keys:
+                yield StageTime(
+                    stage=name,
+                    direction="backward" if suffix else "forward",
+                    time_s=positive_interval(_trial_medians(here, _stage_s(key))),
+                    share=t_interval(_trial_medians(here, _share(key))),
+                )
+
+
+def _stage_shares(evidence: Evidence, staged: Sequence[Timed]) -> dict[str, tuple[float, ...]]:
+    return {
+        name: tuple(_trial_medians(staged, _share(name, name + BACKWARD))) for name in _stage_names(evidence, staged)
+    }
+
+
+def _stage_names(evidence: Evidence, staged: Sequence[Timed]) -> list[str]:
+    """Stages in the pipeline's order."""
+    found = {key.removesuffix(BACKWARD): None for _, sample in staged for key in sample.stages or {}}
+    return sorted(found, key=lambda name: (*evidence.part.stages, *found).index(name))
+
+
+def _stage_s(key: str) -> Read:
+    def read(_: Block, sample: Sample) -> float:
+        return (sample.stages or {})[key]
+
+    return read
+
+
+def _share(*keys: str) -> Read:
+    def read(_: Block, sample: Sample) -> float:
+        stages = sample.stages or {}
+        return sum(stages.get(key, 0.0) for key in keys) / sum(stages.values())
+
+    return read
+
+
+def _end_to_end(_: Block, sample: Sample) -> float:
+    return sample.time_s
+
+
+def _residual(_: Block, sample: Sample) -> float:
+    return 1 - sum((sample.stages or {}).values()) / sample.time_s
+
+
+def _probe_cost(evidence: Evidence, staged: Sequence[Timed]) -> float | None:
+    costed = [(block, sample) for block, sample in staged if (block.trial, block.group) in evidence.mark_s]
+    costs = _trial_medians(costed, lambda b, s: s.marks * evidence.mark_s[b.trial, b.group] / s.time_s)
+    return float(np.median(costs)) if costs else None
+
+
+def _staged_over_bare(evidence: Evidence, cell: str) -> Interval | None:
+    found = paired(pairs(evidence.blocks, (cell, "staged"), (cell, "bare")), one_thread=evidence.one_thread)
+    return ratio_interval(found.logs) if found.trials else None
+
+
+def _probes(readings: Sequence[ProbeReading]) -> tuple[dict[str, float | str], tuple[str, ...]]:
+    """The last reading, and a note for each probe that read differently before."""
+    values: dict[str, float | str] = {}
+    for reading in readings:
+        values.update(reading.values)
+    varied = [name for name, value in values.items() if any(r.values.get(name, value) != value for r in readings)]
+    return values, tuple(f"probe {name} differed between readings" for name in varied)

@@ -1,0 +1,157 @@
+"""From an address to the numbers that stand there: one reading per combination of conditions and repeated switches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.claims.ledger import Address
+from harness.conditions import shown_value
+from harness.lookup import baselines, changed
+from harness.records import Cell, CellSummary, Contrast, Interval, Part, PartAnalysis, Value
+from harness.stats.interval import ratio_interval, t_interval
+
+TIMED = ("share", "reduction", "main_effect")
+"""Metrics that come from a clock: a noisy machine touches these, and only these."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell, and the one it is compared with if the metric compares."""
+
+    cell: Cell | None
+    start: Cell | None
+    where: str
+    """What tells this place from the address's others, in words; empty where there is only one."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number with its doubt, in the claim's unit; no interval where there is no number."""
+
+    interval: Interval | None
+    trials: tuple[float, ...] = ()
+    note: str = ""
+
+
+def places(address: Address, part: Part) -> list[Place]:
+    return list(_places(address, part))
+
+
+def _places(address: Address, part: Part) -> Iterator[Place]:
+    levels = [[(name, level) for level in chosen] for name, chosen in address.each.items()]
+    for baseline in baselines(part):
+        if not _picked(baseline.conditions, address.where):
+            continue
+        conditions = {name: baseline.conditions[name] for name in part.varied_conditions}
+        for repeated in itertools.product(*levels):
+            start = changed(part, baseline, {**dict(repeated), **address.start})
+            cell = _named(part, baseline, address.cell) if address.cell else None
+            if address.cell is None:
+                cell = changed(part, baseline, {**dict(repeated), **address.start, **address.changes})
+            yield Place(cell, start, _words({**conditions, **dict(repeated)}))
+
+
+def _picked(conditions: Mapping[str, Value], where: Mapping[str, list[Value]]) -> bool:
+    return all(conditions.get(name) in values for name, values in where.items())
+
+
+def _named(part: Part, baseline: Cell, name: str) -> Cell | None:
+    """Under varied conditions a cell carries them behind its name."""
+    full = name + "".join(f", {key}={shown_value(baseline.conditions[key])}" for key in part.varied_conditions)
+    family = [cell for cell in part.cells if cell.baseline == baseline.id and not cell.control]
+    return next((cell for cell in family if full == cell.name or full in cell.merged), None)
+
+
+def _words(varied: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name}={shown_value(value)}" for name, value in varied.items())
+
+
+def read(address: Address, place: Place, analysis: PartAnalysis) -> Reading:
+    cell, start = place.cell, place.start
+    assert cell is not None
+    assert start is not None
+    if address.metric == "share":
+        return _share(address, _summary(analysis, cell))
+    if address.metric == "reduction":
+        return _reduction(cell, start, analysis)
+    if address.metric == "main_effect":
+        return _main_effect(address, cell, analysis)
+    return _probe(address, _summary(analysis, cell), _summary(analysis, start))
+
+
+def _share(address: Address, summary: CellSummary) -> Reading:
+    shares = summary.stage_shares.get(address.stage or "")
+    if not shares:
+        return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
+    percent = tuple(100 * share for share in shares)
+    return Reading(t_interval(percent), percent)
+
+
+def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
+    ratios, note = _ratios(cell, start, analysis)
+    if not ratios:
+        return Reading(None, note=note or "no finished trial holds both cells")
+    return Reading(reduced(ratio_interval(np.log(ratios).tolist())), tuple(100 * (1 - r) for r in ratios), note)
+
+
+def reduced(ratio: Interval) -> Interval:
+    """A time ratio as a reduction of time in %."""
+    return Interval(point=100 * (1 - ratio.point), low=100 * (1 - ratio.high), high=100 * (1 - ratio.low), n=ratio.n)
+
+
+def _ratios(cell: Cell, start: Cell, analysis: PartAnalysis) -> tuple[list[float], str]:
+    """time(cell) / time(start) per trial; two cells that are no baseline are compared through theirs."""
+    ours, theirs = _contrast(analysis, cell), _contrast(analysis, start)
+    if ours is None or (theirs is None and start.id != cell.baseline):
+        return [], ""
+    notes = [one.reason for one in (ours, theirs) if one is not None and (one.clock == "cpu" or one.degraded)]
+    if theirs is None:
+        return list(ours.trials), "; ".join(notes)
+    below = dict(zip(theirs.trial_numbers, theirs.trials, strict=True))
+    above = dict(zip(ours.trial_numbers, ours.trials, strict=True))
+    return [above[number] / below[number] for number in above if number in below], "; ".join(notes)
+
+
+def _contrast(analysis: PartAnalysis, cell: Cell) -> Contrast | None:
+    return next((one for one in analysis.contrasts if one.cell == cell.id), None)
+
+
+def _main_effect(address: Address, cell: Cell, analysis: PartAnalysis) -> Reading:
+    for effect in analysis.effects:
+        if effect.factors == (address.factor,) and _picked_by(effect.conditions, cell):
+            return Reading(reduced(effect.ratio))
+    return Reading(None, note=f"no main effect of {address.factor}: the factorial is not complete")
+
+
+def _picked_by(conditions: Mapping[str, Value], cell: Cell) -> bool:
+    return all(cell.conditions.get(name) == value for name, value in conditions.items())
+
+
+def _probe(address: Address, summary: CellSummary, start: CellSummary) -> Reading:
+    """Counters are exact: one reading is the number, and its interval has no width."""
+    name = address.probe or ""
+    after, before = summary.probes.get(name), start.probes.get(name)
+    if not isinstance(after, int | float):
+        return Reading(None, note=f"probe {name} gave no number in {summary.name}")
+    value = after * address.scale
+    if address.metric == "probe_change":
+        if not isinstance(before, int | float) or before == 0:
+            return Reading(None, note=f"probe {name} gave no number in {start.name}")
+        value = 100 * (1 - after / before)
+    return Reading(Interval(point=value, low=value, high=value, n=1), (value,))
+
+
+def _summary(analysis: PartAnalysis, cell: Cell) -> CellSummary:
+    return next(summary for summary in analysis.cells if summary.cell == cell.id)
+
+
+def guarded_cells(address: Address, place: Place, analysis: PartAnalysis) -> Sequence[CellSummary]:
+    """Every cell the number leans on: if one failed or gives other numbers, so does the claim."""
+    compares = address.metric in ("reduction", "probe_change")
+    cells = [cell for cell in (place.cell, place.start if compares else None) if cell is not None]
+    ids = {cell.id for cell in cells} | ({cell.baseline for cell in cells} if address.metric == "reduction" else set())
+    return [summary for summary in analysis.cells if summary.cell in ids]

@@ -1,0 +1,92 @@
+"""How quiet the machine was: control, canary, order.
+
+A part is unstable when its own control says so:
+
+    - no control, or too few trials for an interval;
+    - the noise floor (`margin.floor` of the control) is above the margin;
+    - the canary moved: the interval of its last over its first reading within a block lies wholly beyond the margin,
+      so the machine's speed drifted inside the blocks, in one direction, during the very comparisons.
+
+A canary that differs *between* trials must not withhold anything: every ratio is formed inside a block of one trial,
+so a trial that ran on a slower clock slows both arms and cancels. On a shared machine it nearly always differs, and a
+rule that withheld for it would reject the very runs that pairing makes sound. It is printed as a spread.
+
+Order effect: the time of the later over the earlier of two equal calls, control and baseline. Half the difference
+between the median log ratio of the control in blocks where it ran after the baseline, and where it ran before it;
+mirrored blocks hold both, and a difference of the two cells themselves cancels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from harness.records import Block, Interval
+from harness.stats import margin as margins
+from harness.stats.interval import ratio_interval
+from harness.stats.pairing import LOST_SHARE_LIMIT, Pair, pair_in, paired, samples_of
+
+CANARY = ("canary", "canary")
+
+
+def canary_drift(blocks: Iterable[Block], *, one_thread: bool) -> Interval | None:
+    """Last over first reading of a block, over trials."""
+    found = []
+    for block in blocks:
+        readings = samples_of(block, CANARY)
+        if len(readings) < 2:
+            continue
+        first, last = readings[0], readings[-1]
+        cpu = math.log(last.cpu_s / first.cpu_s) if first.cpu_s and last.cpu_s else None
+        lost = max(first.lost_share or 0.0, last.lost_share or 0.0)
+        found.append(Pair(block.trial, math.log(last.time_s / first.time_s), cpu, lost))
+    drift = paired(found, one_thread=one_thread)
+    return ratio_interval(drift.logs) if drift.trials else None
+
+
+def canary_spread(blocks: Iterable[Block]) -> float | None:
+    """Largest over smallest trial median, less one."""
+    by_trial: dict[int, list[float]] = {}
+    for block in blocks:
+        by_trial.setdefault(block.trial, []).extend(sample.time_s for sample in samples_of(block, CANARY))
+    medians = [float(np.median(times)) for times in by_trial.values() if times]
+    return max(medians) / min(medians) - 1 if medians else None
+
+
+def order_effect(blocks: Iterable[Block], control: str, baseline: str) -> Interval | None:
+    """Later over earlier, over trials."""
+    later: dict[int, list[float]] = {}
+    earlier: dict[int, list[float]] = {}
+    for block in blocks:
+        pair = pair_in(block, (control, "bare"), (baseline, "bare"))
+        if pair is None or pair.lost > LOST_SHARE_LIMIT:
+            continue
+        after = _place(block, control) > _place(block, baseline)
+        (later if after else earlier).setdefault(block.trial, []).append(pair.wall)
+    both = sorted(set(later) & set(earlier))
+    if not both:
+        return None
+    return ratio_interval([float(np.median(later[trial]) - np.median(earlier[trial])) / 2 for trial in both])
+
+
+def unstable_because(
+    control: Interval | None, canary: Interval | None, *, margin: float, trials: int
+) -> tuple[str, ...]:
+    """Why verdicts are withheld; empty where they may be given."""
+    reasons = []
+    if trials < 2:
+        reasons.append(f"too few trials: {trials}, an interval needs 2")
+    if control is None:
+        reasons.append("no control was measured, so nothing says how noisy this run was")
+    elif control.n >= 2 and margins.floor(control) > margin:
+        reasons.append(f"noise floor {margins.floor(control):.1%} is above the margin of {margin:.1%}")
+    if canary is not None and canary.n >= 2 and margins.call(canary, margin) in ("faster", "slower"):
+        reasons.append(f"the canary moved by {canary.point - 1:+.1%} within blocks")
+    return tuple(reasons)
+
+
+def _place(block: Block, cell: str) -> float:
+    places: Sequence[int] = [sample.position for sample in samples_of(block, (cell, "bare"))]
+    return float(np.mean(places))
