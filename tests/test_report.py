@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -217,7 +218,7 @@ def test_withheld_verdicts_are_announced_before_any_number(
         first = source[: source.index("Cayley-Soliton consumes")]
         assert title in first
         assert remedy in first
-    assert "faster" not in document
+    assert "▼ faster" not in document + terminal
     assert "□ withheld" in document
 
 
@@ -305,7 +306,7 @@ def test_the_page_is_self_contained_and_runs_nothing(stored: Stored, page: Page)
 def test_headings_descend_one_step_at_a_time_and_ids_are_unique(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1 == levels[0]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
     anchors = {(a["href"] or "")[1:] for tag, a in page.tags if tag == "a" and (a["href"] or "").startswith("#")}
@@ -343,7 +344,7 @@ def test_hostile_text_is_inert_in_the_page(stored: Stored) -> None:
     assert "\u202e" not in hurt.text
     assert "\x1b" not in hurt.text
     hrefs = [a["href"] or "" for tag, a in hurt.tags if tag == "a"]
-    assert not [link for link in hrefs if "javascript" in link]
+    assert not [link for link in hrefs if not link.startswith(("#", "./"))]
     assert len(html.page(view(*hostile(stored)))) < 2_000_000
 
 
@@ -376,19 +377,12 @@ def test_hostile_text_is_inert_in_markdown(stored: Stored) -> None:
 
 def test_every_row_of_a_markdown_table_has_the_columns_of_its_head(stored: Stored) -> None:
     for source in (markdown.document(view(*stored)), markdown.document(view(*hostile(stored)))):
-        rows = MarkdownIt("commonmark").enable("table").parse(source)
-        widths: list[int] = []
-        for token in rows:
-            if token.type in ("thead_open", "tr_open"):
-                widths.append(0)
-            elif token.type in ("th_open", "td_open"):
-                widths[-1] += 1
-        assert widths.count(0) == sum(token.type == "thead_open" for token in rows)
-        blocks = re.findall(r"(?:^\|.*\|\n)+", re.sub(r"(`{3,})\n.*?\n\1", "", source, flags=re.DOTALL), re.MULTILINE)
-        assert len(blocks) == sum(token.type == "table_open" for token in rows) > 5
-        for block in blocks:
-            counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
-            assert len(counts) == 1, block[:300]
+        tables = re.findall(r"(?:^\|.*\|\n)+", source, re.MULTILINE)
+        read = MarkdownIt("commonmark").enable("table").parse(source)
+        assert len(tables) == sum(token.type == "table_open" for token in read) > 5
+        for table in tables:
+            columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(columns) == 1, table[:300]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from harness.records import Interval
 from harness.report import numbers, text
 
-MIB = 2**20
-
 
 def interval(low: float, point: float, high: float) -> Interval:
     return Interval(low=low, point=point, high=high, n=6)
@@ -74,8 +72,8 @@ def test_a_reading_shows_no_padding(value: float, shown: str) -> None:
 
 
 def test_memory_in_binary_units() -> None:
-    assert numbers.memory(600 * MIB) == "600 MiB"
-    assert numbers.memory(8192 * MIB) == "8.0 GiB"
+    assert numbers.memory(600 * numbers.MIB) == "600 MiB"
+    assert numbers.memory(8192 * numbers.MIB) == "8.0 GiB"
 
 
 @given(st.text(max_size=600))
@@ -84,7 +82,7 @@ def test_text_becomes_one_bounded_printable_line(given_text: str) -> None:
     assert len(shown) < 130
     assert shown.isprintable()
     assert not set(shown) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\x1b\n")
-    assert shown.encode("utf-8")
+    assert shown.encode("utf-8").decode("utf-8") == shown
 
 
 def test_long_text_says_how_long_it_was() -> None:

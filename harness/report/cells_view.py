@@ -1,0 +1,176 @@
+"""Every cell of the run: its time, what its outputs are worth, what the solver says of itself, and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.records import CellSummary, Part, PartAnalysis
+from harness.report import numbers, words
+from harness.report.lookup import Run
+from harness.report.shown import Block, Column, Entry, Mark, Section, Table
+from harness.report.text import label, safe
+
+SAMENESS_MARKS = {
+    "holds": words.SAME_OUTPUT_MARK,
+    "broken": words.BROKEN_OUTPUT_MARK,
+    "not checked": words.UNCHECKED_MARK,
+}
+
+
+def cells_section(run: Run) -> Section:
+    lead = (
+        "Times are means over trials of the bare step, with 95 % intervals. Error is the relative 2-norm of all "
+        "outputs against a float64 oracle, beside the tolerance the cell's levels declare.",
+    )
+    return Section("cells", "Every cell", lead, tuple(_block(plan, part, run) for plan, part in run.pairs()))
+
+
+def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
+    warnings = (*_failures(part), *_unconverged(part, run))
+    return Block(
+        run.title(plan.name),
+        words.under(plan),
+        (*_compared(part), *_merged(plan)),
+        (_times(plan, part, run), _outputs(plan, part, run)),
+        warnings,
+    )
+
+
+def _compared(part: PartAnalysis) -> Iterator[str]:
+    """At which size the outputs were compared: once where all cells agree."""
+    sizes = {cell.sameness_at for cell in part.cells if cell.sameness_at}
+    for size in sorted(sizes):
+        among = [label(cell.name) for cell in part.cells if cell.sameness_at == size]
+        which = "Outputs" if len(sizes) == 1 else f"Outputs of {words.listed(among)}"
+        yield f"{which} were compared with the oracle at {safe(size)}."
+
+
+def _merged(plan: Part) -> Iterator[str]:
+    for cell in plan.cells:
+        if cell.merged:
+            yield f"{label(cell.name)} also stands for {words.listed(label(name) for name in cell.merged)}."
+
+
+def _failures(part: PartAnalysis) -> Iterator[str]:
+    for cell in part.cells:
+        if cell.outcome != "measured":
+            detail = f": {safe(cell.detail)}" if cell.detail else ""
+            yield f"{label(cell.name)} gave no time, {outcome_word(cell)}{detail}."
+
+
+def outcome_word(cell: CellSummary) -> str:
+    return label(cell.outcome.replace("_", " "))
+
+
+def _unconverged(part: PartAnalysis, run: Run) -> Iterator[str]:
+    for cell in part.cells:
+        word = words.unsolved(cell)
+        if word:
+            where = f" ({run.varied(cell)})" if run.varied(cell) else ""
+            readings = [
+                f"{label(name.replace('_', ' '))} {numbers.reading(value)}"
+                for name, value in cell.probes.items()
+                if not isinstance(value, str) and ("iteration" in name or "residual" in name)
+            ]
+            beside = f" ({', '.join(readings)})" if readings else ""
+            yield (
+                f"The solver of {label(cell.name)}{where} did not reach its tolerance: it {_ended(word)}{beside}. "
+                "Its time is that of an unfinished computation."
+            )
+
+
+def _ended(word: str) -> str:
+    return {"breakdown": "broke down", "max_iterations": "used up its iterations"}.get(
+        word.lower(), label(word.replace("_", " "))
+    )
+
+
+def _times(plan: Part, part: PartAnalysis, run: Run) -> Table:
+    factor, unit = numbers.time_unit(cell.time_s.point for cell in part.cells if cell.time_s)
+    columns = (
+        Column("Cell"),
+        *_under(plan),
+        Column(f"Time, {unit} [95 % interval]", True),
+        Column("n, trials", True),
+        Column("Ratio to baseline", True),
+        Column("Verdict"),
+        Column("Peak, MiB", True),
+    )
+    rows = tuple(
+        (
+            *_named(cell, plan, run),
+            Entry(numbers.with_interval(cell.time_s, factor) if cell.time_s else outcome_word(cell)),
+            Entry(str(cell.time_s.n) if cell.time_s else ""),
+            *_against(cell, run),
+            Entry(numbers.mebibytes(cell.peak_bytes) if cell.peak_bytes is not None else ""),
+        )
+        for cell in part.cells
+    )
+    return Table("Time and memory of every cell", columns, rows)
+
+
+def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
+    probes = list(dict.fromkeys(name for cell in part.cells for name in cell.probes))
+    units = run.manifest.probes.get(plan.system, {})
+    gradients = any(cell.gradient_error is not None for cell in part.cells)
+    columns = (
+        Column("Cell"),
+        *_under(plan),
+        Column("Outputs"),
+        Column("Error", True),
+        Column("Tolerance", True),
+        *((Column("Gradient error", True), Column("Gradient tolerance", True)) if gradients else ()),
+        *(Column(_probe_title(name, units.get(name, "")), numeric=_numeric(part, name)) for name in probes),
+    )
+    rows = tuple(
+        (
+            *_named(cell, plan, run),
+            Entry(mark=SAMENESS_MARKS[cell.sameness]),
+            *_error(cell.error, cell.tolerance),
+            *(_error(cell.gradient_error, cell.gradient_tolerance) if gradients else ()),
+            *(_probe(cell.probes.get(name)) for name in probes),
+        )
+        for cell in part.cells
+    )
+    return Table("What the outputs of every cell are worth", columns, rows)
+
+
+def _under(plan: Part) -> tuple[Column, ...]:
+    return (Column("Under"),) if plan.varied_conditions else ()
+
+
+def _named(cell: CellSummary, plan: Part, run: Run) -> tuple[Entry, ...]:
+    return (Entry(label(cell.name)), *((Entry(run.varied(cell)),) if plan.varied_conditions else ()))
+
+
+def _probe_title(name: str, unit: str) -> str:
+    title = label(name.replace("_", " "))
+    return f"{title}, {label(unit)}" if unit and unit not in title else title
+
+
+def _numeric(part: PartAnalysis, name: str) -> bool:
+    return not any(isinstance(cell.probes.get(name), str) for cell in part.cells)
+
+
+def _against(cell: CellSummary, run: Run) -> tuple[Entry, Entry]:
+    contrast = run.contrasts.get((cell.part, cell.cell))
+    if contrast is None or contrast.baseline == cell.cell:
+        return Entry("1" if cell.time_s else ""), Entry("baseline" if cell.time_s else "")
+    ratio = words.ratio(contrast)
+    return Entry(numbers.with_interval(ratio) if ratio else ""), Entry(
+        mark=words.contrast_mark(contrast, run.is_control(cell))
+    )
+
+
+def _error(error: float | None, tolerance: float | None) -> tuple[Entry, Entry]:
+    return (
+        Entry(numbers.reading(error, 2) if error is not None else ""),
+        Entry(numbers.reading(tolerance, 2) if tolerance is not None else ""),
+    )
+
+
+def _probe(value: float | str | None) -> Entry:
+    if isinstance(value, str):
+        mark: Mark | None = words.UNSOLVED_MARKS.get(value.lower())
+        return Entry(mark=mark) if mark else Entry(label(value))
+    return Entry(numbers.reading(value) if value is not None else "")

@@ -1,0 +1,142 @@
+"""A claim's verdict as the report shows it: its numbers, its evidence, and what stood guard over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.records import ClaimVerdict, Contrast, PartAnalysis
+from harness.report import numbers, words
+from harness.report.lookup import Run
+from harness.report.shown import Claim, Figure, Row, Rows
+from harness.report.text import UNIT, label, plain, safe, slug
+
+ORDER = tuple(words.CLAIM_MARKS)
+
+
+def claims(run: Run) -> tuple[Claim, ...]:
+    """Those the data speak about first; within a verdict the ledger's order."""
+    ordered = sorted(run.analysis.claims, key=lambda each: (not each.headline, ORDER.index(each.verdict)))
+    return tuple(claim(verdict, number, run) for number, verdict in enumerate(ordered, 1))
+
+
+def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
+    name = f"claim-{number}-{slug(verdict.id)}"
+    measured = verdict.measured
+    shown = numbers.with_interval(measured, unit=safe(verdict.unit, UNIT)) if measured else ""
+    return Claim(
+        name=name,
+        id=label(verdict.id),
+        headline=verdict.headline,
+        mark=words.CLAIM_MARKS[verdict.verdict],
+        statement=safe(verdict.statement),
+        source=f"{label(verdict.document)}, section {label(verdict.section)}, line {verdict.line}",
+        stated=words.stated(verdict),
+        judged_as=words.judged_as(verdict),
+        measured=shown,
+        defended=_defended(verdict),
+        trials=words.trials(measured) if measured else "",
+        scope=safe(verdict.scope),
+        holds_where=tuple(safe(place) for place in verdict.holds_where),
+        reason=safe(verdict.reason),
+        beside=tuple(safe(sentence) for sentence in verdict.beside),
+        guards=tuple(_guards(verdict, run)),
+        cells=tuple(_cells(verdict, run)),
+        command=plain(verdict.command, 1000),
+        figure=_figure(verdict, name, shown),
+        readings=", ".join(_readings(verdict)),
+    )
+
+
+def _defended(verdict: ClaimVerdict) -> str:
+    if verdict.defended is None or verdict.measured is None:
+        return ""
+    number = words.with_unit(numbers.in_digits_of(verdict.defended, verdict.measured), verdict.unit)
+    return number if verdict.relation == "about" else f"{words.RELATIONS[verdict.relation]} {number}"
+
+
+def _readings(verdict: ClaimVerdict) -> Iterator[str]:
+    for trial in verdict.trials:
+        yield numbers.in_digits_of(trial, verdict.measured) if verdict.measured else numbers.brief(trial)
+
+
+def _figure(verdict: ClaimVerdict, name: str, shown: str) -> Figure | None:
+    measured = verdict.measured
+    if measured is None:
+        return None
+    dots = (Row("trials, one dot each", f"n = {len(verdict.trials)}", dots=verdict.trials),) if verdict.trials else ()
+    mark = words.CLAIM_MARKS[verdict.verdict]
+    interval = Row("mean, 95 % interval", shown, low=measured.low, point=measured.point, high=measured.high, mark=mark)
+    plot = Rows(
+        axis=safe(verdict.unit, UNIT) or "value",
+        rows=(*dots, interval),
+        reference=verdict.stated,
+        reference_label=f"stated: {words.stated(verdict)}{_tolerated(verdict)}",
+        reference_tone="stated-line",
+        band=_band(verdict),
+    )
+    return Figure(name, f"{safe(verdict.statement, 160)}: stated and measured", f"measured {shown}", plot)
+
+
+def _tolerated(verdict: ClaimVerdict) -> str:
+    return f", grey: ± {numbers.exact(verdict.tolerance)}" if _band(verdict) else ""
+
+
+def _band(verdict: ClaimVerdict) -> tuple[float, float] | None:
+    if verdict.relation != "about" or not verdict.tolerance:
+        return None
+    return verdict.stated - verdict.tolerance, verdict.stated + verdict.tolerance
+
+
+def _cells(verdict: ClaimVerdict, run: Run) -> Iterator[str]:
+    if verdict.part is None or verdict.cell is None:
+        return
+    contrast = run.contrasts.get((verdict.part, verdict.cell))
+    where = f" ({run.title(verdict.part)})" if run.title(verdict.part) else ""
+    against = ""
+    if contrast and contrast.baseline != verdict.cell:
+        against = f", against {run.name(verdict.part, contrast.baseline)}"
+    stage = f", stage {label(verdict.stage)}" if verdict.stage else ""
+    yield f"{run.name(verdict.part, verdict.cell)}{where}{against}{stage}"
+    plan = run.plans.get(verdict.part)
+    if plan:
+        yield words.under(plan)
+
+
+def _guards(verdict: ClaimVerdict, run: Run) -> Iterator[str]:
+    part = run.parts.get(verdict.part or "")
+    if part is None:
+        return
+    yield _host(part)
+    if verdict.cell is None:
+        return
+    key = (part.part, verdict.cell)
+    contrast, summary = run.contrasts.get(key), run.summaries.get(key)
+    for cell in dict.fromkeys(filter(None, (contrast.baseline if contrast else None, verdict.cell))):
+        yield from _sameness(part.part, cell, run)
+    if contrast and contrast.baseline != verdict.cell:
+        yield _blocks(contrast)
+    if verdict.stage and summary and summary.closure:
+        yield f"the stages sum to the whole but for {numbers.percent(summary.closure)}"
+
+
+def _host(part: PartAnalysis) -> str:
+    floor = f", noise floor {numbers.share(part.floor)}" if part.floor is not None else ", no control"
+    return f"host stable{floor}" if part.stable else f"unstable host: {safe('; '.join(part.reasons))}"
+
+
+def _sameness(part: str, cell: str, run: Run) -> Iterator[str]:
+    name, summary = run.name(part, cell), run.summaries.get((part, cell))
+    if summary and summary.error is not None and summary.tolerance is not None:
+        word = "agrees with" if summary.sameness == "holds" else "differs from"
+        yield (
+            f"{name} {word} the float64 oracle: error {numbers.reading(summary.error, 2)}, "
+            f"tolerance {numbers.reading(summary.tolerance, 2)} ({safe(summary.sameness_at or 'size not recorded')})"
+        )
+    elif summary:
+        yield f"{name}: outputs {summary.sameness}"
+
+
+def _blocks(contrast: Contrast) -> str:
+    total = contrast.kept_blocks + contrast.excluded_blocks
+    degraded = "; degraded: under half the blocks survived" if contrast.degraded else ""
+    return f"{contrast.kept_blocks} of {words.count(total, 'block')} kept, {contrast.clock} clock{degraded}"

@@ -1,0 +1,147 @@
+"""What each change did: every contrast against its baseline, main effects, interactions and Shapley shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from harness.records import Cell, Contrast, Effect, Part, PartAnalysis
+from harness.report import numbers, words
+from harness.report.edge import edge_figures
+from harness.report.effects_tables import effects_table, factors_table, interaction_tables, main_effects_table
+from harness.report.lookup import Run
+from harness.report.shapley import waterfalls
+from harness.report.shown import Block, Figure, Row, Rows, Section, Table
+from harness.report.text import label, safe, slug
+from harness.report.words import change_name, contrast_mark, effect_name
+
+ROWS_A_FIGURE = 40
+
+
+def effects_section(run: Run) -> Section:
+    blocks = tuple(_block(plan, part, run) for plan, part in run.pairs())
+    lead = (
+        "Every ratio is the time of the changed cell over the time of its baseline, paired inside blocks; below 1 is "
+        "faster. Intervals are 95 % t intervals over trials (fresh processes).",
+    )
+    return Section("changes", "What each change did", lead, blocks)
+
+
+def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
+    ordered = run.ordered(part)
+    items: list[Table | Figure] = [factors_table(plan, run)] if plan.factors else []
+    items += _forests(ordered, plan, part, run)
+    items.append(effects_table(ordered, plan, run))
+    items += main_effects_table(part)
+    items += interaction_tables(part)
+    items += waterfalls(plan, part)
+    items += edge_figures(plan, part, run)
+    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(part, run)), tuple(items), _warnings(part))
+
+
+def _sentences(part: PartAnalysis, run: Run) -> Iterator[str]:
+    yield from _baseline(part, run)
+    margin = numbers.share(run.manifest.plan.margin)
+    floor = f"; the noise floor of this part is {numbers.share(part.floor)}" if part.floor is not None else ""
+    yield f"A change counts where it clears {margin}{floor}."
+    most = max((len(contrast.changes) for contrast in part.contrasts), default=0)
+    everything = [contrast for contrast in part.contrasts if len(contrast.changes) == most > 1]
+    for contrast in everything[:3]:
+        yield f"All {most} changes together{_under(contrast, run)}: {sentence(contrast)}."
+    yield from (safe(note) for note in part.notes)
+
+
+def _baseline(part: PartAnalysis, run: Run) -> Iterator[str]:
+    """By name and levels: those of the switches varied here, or all of them."""
+    keys = dict.fromkeys((part.part, contrast.baseline) for contrast in part.contrasts)
+    for said in list(dict.fromkeys(_in_levels(run.cells[key], run) for key in keys if key in run.cells))[:3]:
+        yield f"Baseline: {said}."
+
+
+def _in_levels(cell: Cell, run: Run) -> str:
+    varied = run.plans[cell.part].factors or cell.variant
+    levels = (f"{label(name)} {label(level)}" for name, level in cell.variant.items() if name in varied)
+    return f"{label(cell.name)} ({', '.join(levels)})"
+
+
+def sentence(contrast: Contrast) -> str:
+    """The contrast in words, as the headline and the terminal also say it."""
+    ratio = words.ratio(contrast)
+    reason = f" ({safe(contrast.reason)})" if contrast.reason else ""
+    if ratio is None:
+        return f"{contrast.verdict}{reason}"
+    return f"{numbers.with_interval(ratio)} of the baseline's time, {words.trials(ratio)}: {contrast.verdict}{reason}"
+
+
+def _warnings(part: PartAnalysis) -> tuple[str, ...]:
+    if not part.dead_switches:
+        return ()
+    names = words.listed(label(name) for name in part.dead_switches)
+    one = len(part.dead_switches) == 1
+    return (
+        f"Dead {'switch' if one else 'switches'}: {names}. Outputs and parameters are bit for bit alike at all levels, "
+        "so a time difference, if any, is not its doing.",
+    )
+
+
+def _under(contrast: Contrast, run: Run) -> str:
+    where = run.varied(contrast)
+    return f" at {where}" if where else ""
+
+
+def _kind(contrast: Contrast, run: Run) -> str:
+    if run.is_control(contrast):
+        return "Control"
+    return "One change" if len(contrast.changes) <= 1 else "Several changes"
+
+
+def _forests(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
+    rows: list[Row] = []
+    for (where, kind), group in groupby(ordered, key=lambda each: (run.varied(each), _kind(each, run))):
+        rows.append(Row(f"{kind}, {where}" if where else kind, heading=True))
+        rows += [_forest_row(contrast, run) for contrast in group]
+    mains = [effect for effect in part.effects if len(effect.factors) == 1]
+    for where, effects in groupby(mains, key=lambda each: words.conditions(each.conditions)):
+        title = "Main effects, averaged over the other switches"
+        rows.append(Row(f"{title}, {where}" if where else title, heading=True))
+        rows += [_effect_row(effect) for effect in effects]
+    parts = [rows[start : start + ROWS_A_FIGURE] for start in range(0, len(rows), ROWS_A_FIGURE)]
+    floor = part.floor
+    said = f", grey: noise floor ± {numbers.share(floor)}" if floor is not None else ""
+    for number, chunk in enumerate(parts, 1):
+        yield Figure(
+            f"effects-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
+            "Time ratio of each change" + (f", {number} of {len(parts)}" if len(parts) > 1 else ""),
+            "Left of the line is faster. The numbers are in the tables below.",
+            Rows(
+                "time over the baseline's time (log axis)",
+                tuple(chunk),
+                log=True,
+                reference=1.0,
+                reference_label=f"1.0 = baseline{said}",
+                band=(1 / (1 + floor), 1 + floor) if floor is not None else None,
+            ),
+        )
+
+
+def _forest_row(contrast: Contrast, run: Run) -> Row:
+    control = run.is_control(contrast)
+    mark, name, ratio = contrast_mark(contrast, control), change_name(contrast, control), words.ratio(contrast)
+    if ratio is None:
+        return Row(name, contrast.verdict, mark=mark)
+    word = run.unsolved(contrast)
+    return Row(
+        name,
+        f"{numbers.with_interval(ratio)} {mark.word}{f', {label(word)}' if word else ''}",
+        low=ratio.low,
+        point=ratio.point,
+        high=ratio.high,
+        mark=mark,
+    )
+
+
+def _effect_row(effect: Effect) -> Row:
+    ratio = effect.ratio
+    return Row(
+        effect_name(effect), numbers.with_interval(ratio), low=ratio.low, point=ratio.point, high=ratio.high, mark=None
+    )

@@ -1,0 +1,68 @@
+"""The one self-contained page: no script, no request, styles pinned by digest; text is escaped on its way in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from harness.report.charts import NARROW, WIDE, draw
+from harness.report.shown import Figure, Report
+from harness.report.text import FSI, PDI, bare
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(report: Report) -> str:
+    style = chart_style() + _file("page.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _environment().get_template("report.html.j2").render(report=report, style=style, style_digest=digest)
+
+
+def svg_file(figure: Figure) -> str:
+    """The wide figure on its own, with its styles and a surface of its own: it can be read on any page."""
+    return draw(figure, WIDE, style=f"{chart_style()}.surface{{fill:var(--surface)}}") + "\n"
+
+
+def chart_style() -> str:
+    return _file("style.css")
+
+
+@cache
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _say(text: str) -> Markup:
+    """Escaped; text isolated for its direction becomes <bdi>; a number keeps its sign and unit on its line."""
+    unbroken = text.replace(" %", "\u00a0%").replace("n = ", "n\u00a0=\u00a0")
+    return Markup(str(escape(unbroken)).replace(FSI, "<bdi>").replace(PDI, "</bdi>"))
+
+
+def _chart(figure: Figure) -> Markup:
+    return Markup(draw(figure, WIDE) + draw(figure, NARROW))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", PDI)) else ".")
+
+
+def _trial_count(text: str) -> str:
+    return text.removeprefix("n = ").split(" ")[0]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(say=_say, bare=bare, chart=_chart, sentence=_sentence, trialcount=_trial_count)
+    return environment

@@ -1,0 +1,188 @@
+"""The view model: frozen records of words and formatted numbers. What is in here can be printed as it stands.
+
+Plots carry plain floats besides, in the units of their axis: positions, not facts to be formatted later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A verdict: never told by colour alone."""
+
+    word: str
+    shape: str
+    tone: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place in a table."""
+
+    text: str = ""
+    mark: Mark | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    start: float
+    end: float
+    tone: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a plot: bars, an interval with its point, or the dots of the trials."""
+
+    label: str
+    value: str = ""
+    bars: tuple[Bar, ...] = ()
+    low: float | None = None
+    point: float | None = None
+    high: float | None = None
+    dots: tuple[float, ...] = ()
+    mark: Mark | None = None
+    heading: bool = False
+    gap: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    axis: str
+    rows: tuple[Row, ...]
+    log: bool = False
+    reference: float | None = None
+    reference_label: str = ""
+    reference_tone: str = "reference"
+    band: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    label: str
+    x: float
+    y: float
+    mark: Mark
+    on_edge: bool
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Both axes logarithmic. Points on the edge are joined in the order given."""
+
+    x_axis: str
+    y_axis: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    title: str
+    caption: str
+    plot: Rows | Scatter
+    table: Table | None = None
+    """The numbers behind it, where no table beside the figure already holds them."""
+
+
+@dataclass(frozen=True)
+class Code:
+    caption: str
+    text: str
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    text: str
+    href: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one part of the suite has to say in a section."""
+
+    title: str
+    under: str
+    sentences: tuple[str, ...]
+    items: tuple[Table | Figure | Code, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    name: str
+    title: str
+    lead: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    name: str
+    id: str
+    headline: bool
+    mark: Mark
+    statement: str
+    source: str
+    stated: str
+    judged_as: str
+    measured: str
+    defended: str
+    trials: str
+    """`n = 6 trials`."""
+    scope: str
+    holds_where: tuple[str, ...]
+    reason: str
+    beside: tuple[str, ...]
+    guards: tuple[str, ...]
+    cells: tuple[str, ...]
+    command: str
+    figure: Figure | None
+    readings: str
+    """The dots in words."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    title: str
+    reasons: tuple[str, ...]
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Report:
+    suite: str
+    title: str
+    run: str
+    where: str
+    alerts: tuple[Alert, ...]
+    headline: tuple[Claim, ...]
+    changes: tuple[str, ...]
+    """Headline of a suite that has no claims: its largest contrasts, one sentence each."""
+    counts: tuple[tuple[Mark, int], ...]
+    floor: str
+    claims: tuple[Claim, ...]
+    claims_lead: str
+    sections: tuple[Section, ...]
+    claim_marks: tuple[Mark, ...]
+    contrast_marks: tuple[Mark, ...]

@@ -1,0 +1,145 @@
+"""What the terminal says: the plan before a run; headline, effects, floor and the report's path after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.records import Analysis, Contrast, Manifest, Part, Plan
+from harness.report import numbers, words
+from harness.report.alerts import alerts
+from harness.report.cells_view import outcome_word
+from harness.report.claims_view import claims
+from harness.report.lookup import Run
+from harness.report.shown import Claim, Mark
+from harness.report.text import label, plain, shorten
+from harness.report.view import HEADLINES, floor
+
+STYLES = {
+    "good": "green",
+    "bad": "red",
+    "part": "yellow",
+    "open": "",
+    "broken": "magenta",
+    "none": "dim",
+    "same": "blue",
+}
+EFFECTS, PLANNED = 40, 40
+
+
+def summary(manifest: Manifest, analysis: Analysis, report_path: Path) -> RenderableType:
+    run = Run(manifest, analysis)
+    judged = claims(run)
+    lines: list[RenderableType] = []
+    for alert in alerts(run):
+        lines += [
+            Text(alert.title, "bold red"),
+            *(Text(f"  {reason}") for reason in alert.reasons),
+            Text(f"  {alert.remedy}"),
+        ]
+        lines.append(Text())
+    for claim in [each for each in judged if each.headline][:HEADLINES]:
+        lines += _claim(claim)
+    lines += _effects(run)
+    lines += [Text(line) for line in _troubles(run)]
+    counted = ", ".join(f"{sum(each.mark == mark for each in judged)} {mark.word}" for mark in _present(judged))
+    lines.append(Text(". ".join(filter(None, (f"Claims: {counted}" if counted else "", floor(run)))), "bold"))
+    lines.append(Text(f"Report: {plain(str(report_path), 1000)}"))
+    return Group(*lines)
+
+
+def _present(judged: tuple[Claim, ...]) -> list[Mark]:
+    return [mark for mark in words.CLAIM_MARKS.values() if any(claim.mark == mark for claim in judged)]
+
+
+def _claim(claim: Claim) -> Iterator[RenderableType]:
+    yield Text(f"“{shorten(claim.statement, 160)}”")
+    measured = f"measured {claim.measured}" if claim.measured else "not measured"
+    defended = f"  defended {claim.defended}" if claim.defended else ""
+    yield Text.assemble("  ", _mark(claim.mark), f"  stated {claim.stated}  {measured}{defended}")
+    for line in filter(None, ("; ".join(filter(None, (claim.trials, claim.scope))), claim.reason)):
+        yield Text(f"  {line}", "dim")
+    yield Text()
+
+
+def _mark(mark: Mark) -> Text:
+    return Text(f"{mark.shape} {mark.word}", STYLES[mark.tone])
+
+
+def _effects(run: Run) -> Iterator[RenderableType]:
+    for part in run.analysis.parts:
+        shown = run.ordered(part)
+        if not shown:
+            continue
+        title = ", ".join(filter(None, (run.title(part.part), "time over the baseline's time")))
+        table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table.add_column("change", ratio=1)
+        table.add_column("ratio [95 %]", justify="right", no_wrap=True)
+        table.add_column("n", justify="right")
+        table.add_column("verdict", no_wrap=True)
+        for contrast in shown[:EFFECTS]:
+            table.add_row(*_effect(contrast, run))
+        yield table
+        if len(shown) > EFFECTS:
+            yield Text(f"and {len(shown) - EFFECTS} more in the report", "dim")
+        yield Text()
+
+
+def _effect(contrast: Contrast, run: Run) -> tuple[RenderableType, ...]:
+    control = run.is_control(contrast)
+    name = ", ".join(filter(None, (words.change_name(contrast, control), run.varied(contrast))))
+    ratio = words.ratio(contrast)
+    return (
+        Text(name),
+        Text(numbers.with_interval(ratio) if ratio else "–"),
+        Text(str(ratio.n) if ratio else "–"),
+        _mark(words.contrast_mark(contrast, control)),
+    )
+
+
+def _troubles(run: Run) -> Iterator[str]:
+    for cell in run.summaries.values():
+        where = f" ({run.varied(cell)})" if run.varied(cell) else ""
+        if cell.outcome != "measured":
+            yield f"{label(cell.name)}{where}: {outcome_word(cell)} {plain(cell.detail, 200)}".rstrip()
+        word = words.unsolved(cell)
+        if word:
+            yield f"{label(cell.name)}{where}: solver {label(word)}; its time is that of an unfinished computation"
+    for part in run.analysis.parts:
+        if part.dead_switches:
+            yield f"dead switches: {words.listed(label(name) for name in part.dead_switches)}"
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """The cells of every part and what they are expected to cost."""
+    head = Text(f"{label(plan.suite)}: {plain(plan.title)}", "bold")
+    preset = f"preset {label(plan.preset)}: {words.count(plan.trials, 'trial')}, margin {numbers.share(plan.margin)}"
+    parts: list[RenderableType] = [head, Text(preset)]
+    for part in plan.parts:
+        parts += _part(part)
+    return Group(*parts)
+
+
+def _part(part: Part) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(f"{label(part.name)}: {words.under(part)}", "bold")
+    groups = f" in {len(part.groups)} groups" if len(part.groups) > 1 else ""
+    blocks = f"{words.count(part.blocks, 'block')} a trial"
+    yield Text(
+        f"{label(part.design)}, {words.count(len(part.cells), 'cell')}{groups}, {blocks}; "
+        f"about {numbers.memory(part.estimated_bytes)} and {part.estimated_flops / 1e9:.3g} GFLOP a pass"
+    )
+    if part.stages:
+        yield Text(f"stages timed: {words.listed(label(stage) for stage in part.stages)}")
+    yield from (Text(f"note: {plain(note)}") for note in part.notes)
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    for cell in part.cells[:PLANNED]:
+        role = "control" if cell.control else "baseline" if cell.baseline == cell.id else ""
+        table.add_row(Text(label(cell.name)), Text(words.varied(cell, part)), Text(role, "dim"))
+    yield table
+    if len(part.cells) > PLANNED:
+        yield Text(f"  and {len(part.cells) - PLANNED} more cells", "dim")

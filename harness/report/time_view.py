@@ -1,0 +1,156 @@
+"""Where the time goes: stages stated against measured, then peak memory on an axis of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.records import CellSummary, ClaimVerdict, Part, PartAnalysis, StageTime
+from harness.report import numbers, words
+from harness.report.lookup import Run
+from harness.report.shown import Bar, Block, Column, Entry, Figure, Row, Rows, Section, Table
+from harness.report.text import label, slug
+
+DRAWN = 4
+CLOSURE_GOAL = 0.03
+PROBE_COST_GOAL = 0.01
+
+
+def time_section(run: Run) -> Section:
+    blocks = tuple(block for plan, part in run.pairs() if (block := _block(plan, part, run)))
+    lead = (
+        "A stage's share is its own time over the sum of all stages, forward and backward, read in an instrumented "
+        "arm of its own; whole-step times elsewhere in this report are measured bare.",
+    )
+    none = ("This run timed no stages and read no peak memory.",)
+    return Section("time", "Where the time goes", lead if blocks else none, blocks)
+
+
+def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
+    staged = [cell for cell in part.cells if cell.stages]
+    items: list[Table | Figure] = [_stage_figure(cell, plan, run) for cell in staged[:DRAWN]]
+    if staged:
+        items.append(_stage_table(staged, plan, run))
+    memory = [cell for cell in part.cells if cell.peak_bytes is not None]
+    if memory:
+        items.append(_memory_figure(memory, plan))
+    if not items:
+        return None
+    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(staged, plan, run)), tuple(items))
+
+
+def _sentences(staged: list[CellSummary], plan: Part, run: Run) -> Iterator[str]:
+    for cell in staged:
+        if cell.closure:
+            held = "goal under 3 %: met" if abs(cell.closure.point) < CLOSURE_GOAL else "goal under 3 %: missed"
+            residual = f"residual {numbers.percent(cell.closure)} of the whole, {words.trials(cell.closure)} ({held})"
+            total = numbers.fixed((1 - cell.closure.point) * 100, 1)
+            yield f"{label(cell.name)}: sum of the stages {total} % of end to end, {residual}."
+    if len(staged) > DRAWN:
+        yield f"{DRAWN} of {len(staged)} cells are drawn; the table holds all of them."
+    if not staged:
+        yield "Stages were not timed in this part."
+    elif not any(_stated(plan, run).values()):
+        yield "No claim of this run states a share for these stages, so only the measured ones are drawn."
+
+
+def _stated(plan: Part, run: Run) -> dict[str, ClaimVerdict]:
+    """Stated shares by stage: the whole is stated, so the first such claim of the part stands for its stage."""
+    found: dict[str, ClaimVerdict] = {}
+    for claim in run.analysis.claims:
+        if claim.part == plan.name and claim.stage and claim.unit == "%":
+            found.setdefault(claim.stage, claim)
+    return found
+
+
+def _stage_figure(cell: CellSummary, plan: Part, run: Run) -> Figure:
+    stated = _stated(plan, run) if _is_reference(cell, plan, run) else {}
+    rows: list[Row] = []
+    for name in dict.fromkeys(stage.stage for stage in cell.stages):
+        group = [_stage_row(stage) for stage in cell.stages if stage.stage == name]
+        if name in stated:
+            group.insert(0, Row("", f"stated {words.stated(stated[name])}", (Bar(0, stated[name].stated, "stated"),)))
+        group[0] = replace(group[0], label=label(name), gap=bool(rows))
+        rows += group
+    return Figure(
+        f"stages-{slug(plan.name)}-{slug(cell.name)}",
+        f"Stages of {label(cell.name)}, {label(plan.mode)}",
+        f"{words.trials(cell.stages[0].share)}; whiskers are 95 % intervals"
+        + ("; the outlined bar is the document's figure." if stated else "."),
+        Rows("share of the sum of all stages, %", tuple(rows)),
+    )
+
+
+def _is_reference(cell: CellSummary, plan: Part, run: Run) -> bool:
+    """A share is stated of the status quo, or of the cell its claim was judged on."""
+    judged = {claim.cell for claim in run.analysis.claims if claim.part == plan.name and claim.stage}
+    known = run.cells.get((cell.part, cell.cell))
+    return cell.cell in judged or (not judged and known is not None and known.baseline == known.id)
+
+
+def _stage_row(stage: StageTime) -> Row:
+    share = stage.share
+    bar = Bar(0, share.point * 100, stage.direction)
+    return Row("", f"{stage.direction} {numbers.percent(share)}", (bar,), low=share.low * 100, high=share.high * 100)
+
+
+def _stage_table(staged: list[CellSummary], plan: Part, run: Run) -> Table:
+    factor, unit = numbers.time_unit(stage.time_s.point for cell in staged for stage in cell.stages)
+    stated = _stated(plan, run)
+    rows = []
+    for cell in staged:
+        reference = _is_reference(cell, plan, run)
+        for stage in cell.stages:
+            claim = stated.get(stage.stage) if reference else None
+            rows.append(
+                (
+                    Entry(label(cell.name)),
+                    Entry(label(stage.stage)),
+                    Entry(stage.direction),
+                    Entry(words.stated(claim) if claim else ""),
+                    Entry(numbers.with_interval(stage.share, 100)),
+                    Entry(numbers.with_interval(stage.time_s, factor)),
+                    Entry(str(stage.share.n)),
+                )
+            )
+    columns = (
+        Column("Cell"),
+        Column("Stage"),
+        Column("Direction"),
+        Column("Stated", True),
+        Column("Share, % [95 % interval]", True),
+        Column(f"Time, {unit} [95 % interval]", True),
+        Column("n, trials", True),
+    )
+    return Table("Stages, stated and measured", columns, tuple(rows))
+
+
+def _memory_figure(cells: list[CellSummary], plan: Part) -> Figure:
+    rows = []
+    for cell in cells:
+        peak, before = cell.peak_bytes or 0, cell.before_bytes
+        built = () if before is None else (Bar(0, before / numbers.MIB, "before"),)
+        resting = "" if before is None else f", {numbers.mebibytes(before)} before the first call"
+        bars = (Bar(0, peak / numbers.MIB, "peak"), *built)
+        rows.append(Row(label(cell.name), f"{numbers.mebibytes(peak)} MiB{resting}", bars=bars))
+    return Figure(
+        f"memory-{slug(plan.name)}",
+        "Peak memory",
+        "One reading per cell in a process of its own, so without an interval; the darker part is what was resident "
+        "with model and batch built, before the first call.",
+        Rows("peak resident memory, MiB", tuple(rows)),
+        _memory_table(cells),
+    )
+
+
+def _memory_table(cells: list[CellSummary]) -> Table:
+    rows = tuple(
+        (
+            Entry(label(cell.name)),
+            Entry(numbers.mebibytes(cell.before_bytes) if cell.before_bytes is not None else ""),
+            Entry(numbers.mebibytes(cell.peak_bytes or 0)),
+        )
+        for cell in cells
+    )
+    columns = (Column("Cell"), Column("Before the first call, MiB", True), Column("Peak, MiB", True))
+    return Table("Peak memory, one process per cell", columns, rows)

@@ -1,0 +1,99 @@
+"""Records to the view model: the whole report in words and formatted numbers. It computes nothing but conversions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from harness.records import Analysis, Contrast, Manifest
+from harness.report import numbers, words
+from harness.report.alerts import alerts
+from harness.report.cells_view import cells_section
+from harness.report.claims_view import claims
+from harness.report.effects_view import effects_section, sentence
+from harness.report.lookup import Run
+from harness.report.repeat_view import repeat_section
+from harness.report.shown import Claim, Mark, Report
+from harness.report.text import label, safe
+from harness.report.time_view import time_section
+from harness.report.trust_view import trust_section
+
+HEADLINES = 3
+
+
+def view(manifest: Manifest, analysis: Analysis, data: str = ".") -> Report:
+    """`data`: path of the run's folder as seen from the report."""
+    run = Run(manifest, analysis)
+    judged = claims(run)
+    headline = tuple(claim for claim in judged if claim.headline)[:HEADLINES]
+    return Report(
+        suite=label(manifest.plan.suite),
+        title=safe(manifest.plan.title),
+        run=label(manifest.run),
+        where=" · ".join(_where(run)),
+        alerts=tuple(alerts(run)),
+        headline=headline,
+        changes=() if headline else tuple(_largest(run)),
+        counts=_counts(judged),
+        floor=floor(run),
+        claims=judged,
+        claims_lead=_claims_lead(judged),
+        sections=(
+            time_section(run),
+            effects_section(run),
+            cells_section(run),
+            trust_section(run),
+            repeat_section(manifest, data),
+        ),
+        claim_marks=tuple(words.CLAIM_MARKS.values()),
+        contrast_marks=tuple(words.CONTRAST_MARKS.values()),
+    )
+
+
+def _counts(judged: tuple[Claim, ...]) -> tuple[tuple[Mark, int], ...]:
+    counted = ((mark, sum(claim.mark == mark for claim in judged)) for mark in words.CLAIM_MARKS.values())
+    return tuple((mark, number) for mark, number in counted if number)
+
+
+def _where(run: Run) -> Iterator[str]:
+    environment = run.manifest.environment
+    yield f"{words.count(environment.cores, 'core')} {label(environment.cpu)}"
+    if "torch" in environment.versions:
+        yield f"torch {label(environment.versions['torch'])}"
+    yield words.count(run.analysis.trials_done, "trial")
+    conditions = [cell.conditions for cell in run.cells.values()]
+    threads = sorted({int(given["threads"]) for given in conditions if isinstance(given.get("threads"), int)})
+    if threads:
+        yield f"{words.listed(str(number) for number in threads)} {'thread' if threads == [1] else 'threads'}"
+    yield label(run.manifest.started[:10])
+
+
+def floor(run: Run) -> str:
+    """`noise floor 1.4 %`, by part where there are several."""
+    known = [(run.title(part.part), part.floor) for part in run.analysis.parts if part.floor is not None]
+    if not known:
+        return "no control cell, so no noise floor"
+    return "noise floor " + ", ".join(f"{name} {numbers.share(value)}".strip() for name, value in known)
+
+
+def _claims_lead(judged: tuple[Claim, ...]) -> str:
+    if not judged:
+        return "This suite names no claims."
+    return (
+        f"{words.count(len(judged), 'claim')}, judged one by one. Stated is what the document says; measured is the "
+        "mean with its 95 % interval; defended is the strongest value these data would support. Each row opens its "
+        "evidence."
+    )
+
+
+def _largest(run: Run) -> Iterator[str]:
+    """The contrasts that moved most, for a suite whose claims name no headline."""
+    named = [(part, contrast) for part in run.analysis.parts for contrast in part.contrasts]
+    moved = [(part, each) for part, each in named if words.ratio(each) and each.changes and not run.is_control(each)]
+    for part, contrast in sorted(moved, key=lambda pair: -_size(pair[1]))[:HEADLINES]:
+        where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))
+        yield f"{words.changes(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"
+
+
+def _size(contrast: Contrast) -> float:
+    return abs(math.log(contrast.ratio.point)) if contrast.ratio and contrast.ratio.point > 0 else 0.0

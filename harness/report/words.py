@@ -1,0 +1,145 @@
+"""Verdict words with their shapes, and the recurring phrases of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+
+from harness.records import Cell, CellSummary, ClaimVerdict, Contrast, Effect, Interval, Part, Plan, Value
+from harness.report.numbers import exact
+from harness.report.shown import Mark
+from harness.report.text import UNIT, label, plain, safe
+
+CLAIM_MARKS = {
+    "refuted": Mark("refuted", "✕", "bad", "the whole 95 % interval lies on the other side of the claim"),
+    "qualified": Mark("qualified", "◐", "part", "holds in part of its scope; the row says where"),
+    "supported": Mark("supported", "●", "good", "the whole 95 % interval lies on the claim's side"),
+    "inconclusive": Mark(
+        "inconclusive", "○", "open", "the interval holds both possibilities, or verdicts are withheld"
+    ),
+    "invalid": Mark("invalid", "!", "broken", "a guard broke, so the number means nothing"),
+    "untested": Mark("untested", "–", "none", "this run cannot test it; the row says what would"),
+}
+CONTRAST_MARKS = {
+    "faster": Mark("faster", "▼", "good", "the whole interval lies below 1 by more than the margin"),
+    "slower": Mark("slower", "▲", "bad", "the whole interval lies above 1 by more than the margin"),
+    "same": Mark("same", "=", "same", "the whole interval lies inside the margin around 1"),
+    "inconclusive": Mark("inconclusive", "○", "open", "none of these three can be said at this number of trials"),
+    "invalid": Mark("invalid", "!", "broken", "the outputs differ beyond the tolerance: the time means nothing"),
+    "withheld": Mark("withheld", "□", "open", "shown without a verdict: too few trials, or an unstable host"),
+    "not measured": Mark("not measured", "–", "none", "the cell gave no time; its outcome says why"),
+}
+CONTROL_MARK = Mark("control", "◇", "none", "the baseline measured a second time")
+MEASURED_MARK = Mark("measured", "●", "same", "a point of this run")
+BROKEN_MARK = Mark("outputs differ", "✕", "bad", "error beyond the tolerance")
+MET_MARK = Mark("met", "✓", "good", "within the goal")
+MISSED_MARK = Mark("missed", "✕", "bad", "outside the goal")
+SAME_OUTPUT_MARK = Mark("holds", "✓", "good", "outputs agree within the tolerance")
+BROKEN_OUTPUT_MARK = Mark("broken", "!", "broken", "outputs differ beyond the tolerance")
+UNCHECKED_MARK = Mark("not checked", "–", "none", "not compared with the oracle")
+
+UNSOLVED_MARKS = {
+    word: Mark(word.replace("_", " "), "✕", "bad", "the solver ended without reaching its tolerance")
+    for word in ("stalled", "diverged", "breakdown", "not_converged", "max_iterations", "not_finite")
+}
+RELATIONS = {"at_least": "at least", "at_most": "at most", "about": "about"}
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def trials(interval: Interval) -> str:
+    return f"n = {count(interval.n, 'trial')}"
+
+
+def listed(words: Iterable[str], joint: str = "and") -> str:
+    known = list(words)
+    return f" {joint} ".join([", ".join(known[:-1]), known[-1]]) if len(known) > 1 else "".join(known)
+
+
+def value(given: Value) -> str:
+    if isinstance(given, bool):
+        return "yes" if given else "no"
+    return label(given) if isinstance(given, str) else exact(given)
+
+
+def condition(name: str, given: Value) -> str:
+    if name == "threads" and isinstance(given, int):
+        return count(given, "thread")
+    if name in ("device", "dtype"):
+        return value(given)
+    return f"{label(name)} {value(given)}"
+
+
+def conditions(given: Mapping[str, Value]) -> str:
+    last = ("threads", "device", "dtype")
+    ordered = [*(name for name in given if name not in last), *(name for name in last if name in given)]
+    return ", ".join(condition(name, given[name]) for name in ordered)
+
+
+def under(part: Part) -> str:
+    """The conditions all cells of the part share, then the mode: what every number in it rests on."""
+    shared = {
+        name: given
+        for name, given in (part.cells[0].conditions if part.cells else {}).items()
+        if all(cell.conditions.get(name) == given for cell in part.cells)
+    }
+    size = [f"size {label(part.size)}"] if part.size else []
+    return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(shared)]))
+
+
+def varied(cell: Cell, part: Part) -> str:
+    return conditions({name: cell.conditions[name] for name in part.varied_conditions if name in cell.conditions})
+
+
+def changes(contrast: Contrast) -> str:
+    """One change in full, several by the levels they lead to."""
+    if len(contrast.changes) == 1:
+        ((switch, (before, after)),) = contrast.changes.items()
+        return f"{label(switch)}: {label(before)} → {label(after)}"
+    return " + ".join(label(after) for _, after in contrast.changes.values()) or "nothing (same variant)"
+
+
+def ratio(contrast: Contrast) -> Interval | None:
+    """The ratio that may be printed: none where the outputs disagree."""
+    return None if contrast.verdict == "invalid" else contrast.ratio
+
+
+def unsolved(cell: CellSummary | None) -> str | None:
+    """The word a probe gives for a solve that ended without reaching its tolerance."""
+    said = (value for value in cell.probes.values() if isinstance(value, str)) if cell else ()
+    return next((word for word in said if word.lower() in UNSOLVED_MARKS), None)
+
+
+def change_name(contrast: Contrast, control: bool) -> str:
+    return "control: the baseline again" if control else changes(contrast)
+
+
+def contrast_mark(contrast: Contrast, control: bool) -> Mark:
+    return CONTROL_MARK if control else CONTRAST_MARKS[contrast.verdict]
+
+
+def effect_name(effect: Effect) -> str:
+    pairs = zip(effect.factors, effect.levels, strict=True)
+    return " × ".join(f"{label(factor)}: {label(low)} → {label(high)}" for factor, (low, high) in pairs)
+
+
+def suite_name(plan: Plan) -> str:
+    """As `semh run` takes it: a suite that comes with the program by name, a user's own by file."""
+    file = PurePath(plan.suite_file)
+    known = (file.parent.name, file.stem) == ("suites", plan.suite)
+    return plain(plan.suite if known else plan.suite_file)
+
+
+def stated(claim: ClaimVerdict) -> str:
+    return f"{RELATIONS[claim.relation]} {with_unit(exact(claim.stated), claim.unit)}"
+
+
+def judged_as(claim: ClaimVerdict) -> str:
+    tolerance = f", give or take {with_unit(exact(claim.tolerance), claim.unit)}" if claim.tolerance else ""
+    return stated(claim) + tolerance
+
+
+def with_unit(text: str, unit: str) -> str:
+    return f"{text} {safe(unit, UNIT)}" if unit else text
