@@ -108,9 +108,11 @@ def _list(system: System, name: str, given: list[Value], fail: Fail) -> tuple[Va
     values = [_checked(system, name, value, (*path, index), fail) for index, value in enumerate(given)]
     if len(values) < 2:
         raise fail(path, f"an empty design: a list of {len(values)} varies nothing; give a value, or a longer list")
+    seen: set[Value] = set()
     for index, value in enumerate(values):
-        if value in values[:index]:
+        if value in seen:
             raise fail((*path, index), f"{shown(value)} stands twice in the list; once would do")
+        seen.add(value)
     return tuple(values)
 
 

@@ -18,6 +18,10 @@ class SuiteError(UsageError):
         self.message = message
 
 
+class StoreError(Exception):
+    """A record that could not be written or read: a full disk, a damaged file. Its text is the whole message."""
+
+
 def shown(value: object) -> str:
     """What was found, on one short line whatever it holds."""
     if value is None:
@@ -35,7 +39,7 @@ def shown(value: object) -> str:
 def offer(found: str, owner: str, names: Iterable[str]) -> str:
     """What would do: all names where they are few, else the nearest where there is one."""
     known = list(names)
-    near = difflib.get_close_matches(found, known, 1)
+    near = difflib.get_close_matches(found[:100], known, 1)
     if near and len(known) > 6:
         return f"nearest is {near[0]!r}"
     return f"{owner} offers {', '.join(known) or 'none'}"

@@ -44,6 +44,8 @@ class Cell(Record):
     """A second copy of the baseline (A/A)."""
     merged: tuple[str, ...] = ()
     """Names of planned cells that are this very cell because a switch does not apply in them."""
+    merged_variants: tuple[dict[str, str], ...] = ()
+    """Their variants as they were planned."""
     expect: str | None = None
     """Outcome the suite expects (`out_of_memory`, ...): that outcome is then no failure."""
 
@@ -317,6 +319,8 @@ class CellSummary(Record):
     sameness_at: str | None = None
     sameness: Literal["holds", "broken", "not checked"] = "not checked"
     stages: tuple[StageTime, ...] = ()
+    stage_shares: dict[str, tuple[float, ...]] = {}
+    """Stage -> share of all stages, both directions together, one per trial."""
     closure: Interval | None = None
     """1 - sum of stages / end to end, of the staged arm."""
     probe_cost: float | None = None
@@ -335,6 +339,8 @@ class Contrast(Record):
     """time(cell) / time(baseline); below 1 is faster."""
     trials: tuple[float, ...]
     """One ratio per trial."""
+    trial_numbers: tuple[int, ...] = ()
+    """Which trials these are."""
     verdict: Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
     reason: str = ""
     clock: Literal["wall", "cpu", "none"] = "wall"
@@ -391,12 +397,13 @@ class PartAnalysis(Record):
     closure: float | None
     probe_cost: float | None
     order_effect: Interval | None
-    """Odd over even blocks (mirrored orders) of the control."""
+    """Time of the later over the earlier of two equal calls, from the control in mirrored blocks."""
     exclusions: tuple[Exclusion, ...]
     trials: int
     blocks: int
     """Recorded, all trials."""
     kept: int
+    """Blocks none of whose pairs was disturbed."""
     cells: tuple[CellSummary, ...]
     contrasts: tuple[Contrast, ...]
     effects: tuple[Effect, ...]
@@ -450,4 +457,4 @@ class Analysis(Record):
     trials_planned: int
     abandoned: tuple[str, ...]
     harness_share: float | None
-    """Worker wall time outside imports, warm-up and samples, over all worker wall time."""
+    """Wall time of the trials' workers outside imports, warm-up and samples, over all their wall time."""

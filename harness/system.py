@@ -25,15 +25,24 @@ def always(_: Variant) -> bool:
     return True
 
 
+def never(_: Variant) -> bool:
+    return False
+
+
+def unchanged(_: Conditions) -> float:
+    return 1.0
+
+
 @dataclass(frozen=True)
 class Switch:
     """A factor of the system: which implementation.
 
     kind: `exact` the same numbers to rounding, `approximate` the same function to a declared tolerance, `different`
     another function. `tolerance` maps a level to the largest relative error (2-norm over all outputs) that level
-    may add against the float64 oracle; a missing level adds nothing beyond the system's rounding. `oracle` is the
-    level the oracle itself uses (None: the cell's own level; always so for `different`). Where `applies` is False
-    the switch has no effect in that variant, and the design merges the variants that differ only in it.
+    may add against the float64 oracle, times `growth` under the cell's conditions (depth amplifies errors); a missing
+    level adds nothing beyond the system's rounding. `oracle` is the level the oracle itself uses (None: the cell's
+    own level; always so for `different`). Where `applies` is False the switch has no effect in that variant, and the
+    design merges the variants that differ only in it.
     """
 
     name: str
@@ -42,6 +51,7 @@ class Switch:
     source: str
     doc: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    growth: Callable[[Conditions], float] = unchanged
     oracle: str | None = None
     applies: Callable[[Variant], bool] = always
 
@@ -95,6 +105,19 @@ class Output:
 
     tensors: Mapping[str, Any]
     loss: Any | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """Along which axis of an input and of an output nothing may flow backwards: the entries after a position (later
+    tokens; other rows where rows are independent) must not reach the output before it. `leaks` marks the variants
+    that are documented to break this. The contract tests read it from a system's attribute `order`."""
+
+    input: str
+    input_axis: int
+    output: str
+    output_axis: int
+    leaks: Callable[[Variant], bool] = never
 
 
 @runtime_checkable

@@ -14,12 +14,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.errors import StoreError
 from harness.measure import once, trial
 from harness.measure.environment import load_average
 from harness.measure.parent import die_with_parent
 from harness.measure.workshop import Breadcrumb, Workshop
 from harness.records import Cell, End, Manifest, Part, Process, Start
-from harness.store import RunFolder, StoreError
+from harness.store import RunFolder
 from harness.systems import load_system
 
 PROCESSES = {

@@ -69,7 +69,7 @@ def here() -> Environment:
 
 @pytest.fixture(autouse=True)
 def code_that_nobody_edits_meanwhile(here: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.runner.environment", lambda systems: here)
+    monkeypatch.setattr("harness.runner.environment", lambda _: here)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from sem_impl import text
 from sem_impl.initial import Initial
@@ -85,6 +86,17 @@ def test_a_missing_text_is_one_clear_error(monkeypatch):
         ModuleNotFoundError, match=r"the embedded text is missing: this Python has no module pydoc_data"
     ):
         text.windows(1, 10, 0)
+
+
+def test_estimated_work_of_the_head_is_what_torch_counts():
+    """Real and dense, so torch's own counter is right there; the estimate's is the one part that depends on V."""
+    variant, conditions = SEM.variants["status_quo"], {c.name: c.default for c in SEM.conditions}
+    small, large = (
+        SEM.estimate(variant, conditions | {"vocabulary": V}, "forward").flops for V in (256, 256 + TINY.vocabulary)
+    )
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model().head(torch.randn(2, 32, 256, dtype=torch.complex64))
+    assert large - small == counter.get_total_flops()
 
 
 CHECKED = [
