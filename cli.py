@@ -90,21 +90,19 @@ def plan(
     max_minutes: MinutesOption = None,
 ) -> None:
     """Show what a suite would run: its cells, which are merged, what they cost. Runs nothing."""
-    from harness.find import find_suite
-    from harness.plan import make_plan
+    import harness
     from harness.report.terminal import plan_table
-    from harness.suite import read_suite
     from harness.tables import plan_cost
 
-    planned = make_plan(
-        read_suite(find_suite(suite)),
+    _, drawn = harness.planned(
+        suite,
         preset=preset,
         only=tuple(only or ()),
         settings=_settings(set_ or ()),
         threads=threads,
         max_minutes=max_minutes,
     )
-    _print([plan_table(planned), plan_cost(planned)])
+    _print([plan_table(drawn), plan_cost(drawn)])
 
 
 @app.command()

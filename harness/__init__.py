@@ -1,16 +1,49 @@
-"""Measures any System. The picture of the house is drawn here once it stands."""
+"""Measures any System. Every arrow is a frozen record that exists on disk; any stage can be rerun alone.
+
+    suites/cayley.yaml                        sem_impl/  (or yours)
+        |                                         |  system.py, entry point group "semh.systems"
+        v                                         v
+    suite.py  (yamlfile, conditions)          system.py  the System protocol; systems.py finds one by name
+        |  YAML -> Suite, errors with file:line   |
+        v                                         |
+    design.py  switches -> variants  <------------+
+        |      (pair, one_at_a_time, full_factorial, grid)
+        v
+    plan.py    Suite x System -> Plan of Cells, stable ids, groups that fit in memory (grouping)
+        |
+        v
+    runner.py  trials as fresh processes: schedule says what is left, process starts, watches and kills
+        |                \\
+        v                 v
+    worker.py  prepare, sameness, memory, trial  (measure/: clock, stages, order, lost, canary, guards, memory)
+        |      one JSON line per finished block, fsynced
+        v
+    store.py   results/<run>/  manifest.json, trials/*.jsonl, analysis.json
+        |
+        v
+    analysis/  records -> stats/ -> Analysis; stats/ is pure numpy and scipy
+        |
+        v
+    claims/    ledger.py reads the claims, verdict.py judges one
+        |
+        +--> report/  reports/<run>/report.md, report.html (reads records, computes nothing)
+
+`records.py` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
+`harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.progress import Progress
     from harness.records import Analysis, Plan, Value
     from harness.store import RunFolder
+    from harness.suite import Suite
 
 
 @dataclass(frozen=True)
@@ -38,35 +71,52 @@ def run(
 ) -> Result:
     """Measure, analyse and report a suite, given as a path or by name: what `semh run` does."""
     from harness.claims.ledger import ledger_texts
-    from harness.find import find_suite
-    from harness.plan import make_plan
     from harness.progress import Silent
     from harness.runner import run_plan
+
+    read, plan = planned(
+        suite, preset=preset, only=tuple(only), settings=settings or {}, threads=threads, max_minutes=max_minutes
+    )
+    shown = progress(plan) if progress else Silent()
+    try:
+        folder = run_plan(
+            plan,
+            read.text,
+            ledger_texts(),
+            results=results,
+            resume=resume,
+            progress=shown,
+            command=command or f"semh run {suite} --preset {preset}",
+        )
+    finally:
+        shown.close()
+    return conclude(folder, reports)
+
+
+def planned(suite: str | Path, **options: Any) -> tuple[Suite, Plan]:
+    """The suite as read and what it would run; `options` are those of `harness.plan.make_plan`."""
+    from harness.claims.ledger import check_globs, ledger_texts, read_ledger
+    from harness.find import find_suite
+    from harness.plan import make_plan
     from harness.suite import read_suite
 
     read = read_suite(find_suite(str(suite)))
-    plan = make_plan(
-        read, preset=preset, only=tuple(only), settings=settings or {}, threads=threads, max_minutes=max_minutes
-    )
-    folder = run_plan(
-        plan,
-        read.text,
-        ledger_texts(),
-        results=results,
-        resume=resume,
-        progress=progress(plan) if progress else Silent(),
-        command=command or f"semh run {suite} --preset {preset}",
-    )
-    return conclude(folder, reports)
+    check_globs(read, read_ledger(ledger_texts()))
+    return read, make_plan(read, **options)
 
 
 def conclude(folder: RunFolder, reports: Path = Path("reports")) -> Result:
     """Analyse what a run has on disk and render it. Needs neither torch nor the device it was measured on."""
     from harness.analysis import analyse
+    from harness.errors import StoreError
     from harness.report import render
     from harness.schedule import exit_code
 
     manifest = folder.manifest()
     analysis = analyse(folder)
     folder.write_analysis(analysis)
-    return Result(folder, analysis, render(folder, reports), exit_code(manifest.plan, manifest.outcomes))
+    try:
+        page = render(folder, reports)
+    except OSError as error:
+        raise StoreError(f"{reports}: the report could not be written: {error.strerror}") from None
+    return Result(folder, analysis, page, exit_code(manifest.plan, manifest.outcomes))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,25 +46,28 @@ def run_plan(
     if folder is not None and folder.manifest().state == "finished":
         progress.note(f"{folder.name} is finished; rendering its report again")
         return folder
-    if folder is None:
-        systems = {part.system: load_system(part.system) for part in plan.parts}
-        folder = new_run_folder(results, plan.suite)
-        folder.write_manifest(
-            Manifest(
-                run=folder.name,
-                state="running",
-                started=_now(),
-                wall_s=0.0,
-                plan=plan,
-                suite_text=suite_text,
-                claims_text=dict(claims_text),
-                environment=where,
-                command=command,
-                switch_kinds={ref: {s.name: s.kind for s in system.switches} for ref, system in systems.items()},
-                probes={ref: {probe.name: probe.unit for probe in system.probes} for ref, system in systems.items()},
-            )
-        )
+    systems = {part.system: load_system(part.system) for part in plan.parts}
+    fresh = folder is None
+    folder = folder or new_run_folder(results, plan.suite)
     with folder.lock():
+        if fresh:
+            folder.write_manifest(
+                Manifest(
+                    run=folder.name,
+                    state="running",
+                    started=_now(),
+                    wall_s=0.0,
+                    plan=plan,
+                    suite_text=suite_text,
+                    claims_text=dict(claims_text),
+                    environment=where,
+                    command=command,
+                    switch_kinds={
+                        ref: {one.name: one.kind for one in system.switches} for ref, system in systems.items()
+                    },
+                    probes={ref: {one.name: one.unit for one in system.probes} for ref, system in systems.items()},
+                )
+            )
         runner = Runner(folder, progress, worker)
         try:
             runner.work()
@@ -138,20 +142,15 @@ class Runner:
             while self.live:
                 self._wait()
         self._save(state="finished", finished=_now(), stopped_early=stopped)
-        self.progress.close()
 
     def stop(self, reason: str) -> None:
         """Kill what still runs. The disk may be what failed: then the next runner finds the processes ended."""
         for worker in self.live:
             kill(worker)
-        try:
+        with suppress(StoreError):
             for worker in self.live:
                 self._settle(worker.process, "abandoned", reason)
-        except StoreError:
-            pass
-        finally:
-            self.live = []
-            self.progress.close()
+        self.live = []
 
     def _over_budget(self) -> bool:
         budget = self.plan.max_minutes

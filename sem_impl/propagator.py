@@ -16,7 +16,7 @@ Derivations: docs/math.md. Sources: sem_topology_report 1.1, 3.2; sem_p0_issues 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,10 @@ from torch.nn.functional import softplus
 from sem_impl.hamiltonian import OFFSETS, check_width
 from sem_impl.initial import Initial
 from sem_impl.kernels import KERNELS
-from sem_impl.solve import Step, advance, solve, unitary
+from sem_impl.solve import Step, advance, unitary
+from sem_impl.solved import Outcome, solve
 
-SEVERITY = ("converged", "stalled", "breakdown", "diverged")
+SEVERITY: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def fixed(_: int) -> float:

@@ -15,15 +15,15 @@ A = I + i a H is complex symmetric and normal, not Hermitian; its singular value
     (7) direct:  x = U q, U = (I + i a H)^-1 (I - i a H), dense
     (8) block_jacobi:  m_j = (1 - i a d_j)/(1 + a^2 d_j^2), d = diag H; for cgnr m_j = 1/(1 + a^2 (H^2)_jj)
 
-Every solver does what it does and is never replaced by another one; `solve` says what came of it.
-Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen 1990 (cocg); Paige and Saunders 1982 (cgls).
+Every solver does what it does and is never replaced by another one; `solved` says what came of it.
+Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen
+1990 (cocg); Paige and Saunders 1982 (cgls).
 """
 
 import cmath
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import hypot, inf
-from typing import Literal
+from math import inf
 
 import torch
 from torch import Tensor
@@ -31,9 +31,8 @@ from torch import Tensor
 from sem_impl.hamiltonian import MATRICES, Product, degrees, dense, spectral_bound, squared_diagonal
 from sem_impl.kernels import KERNELS
 
-Outcome = Literal["converged", "stalled", "diverged", "breakdown"]
 Watch = Callable[[Tensor | None], None]
-"""Told before each update which tokens it moves, None for all of them; only `solve` listens."""
+"""Told before each update which tokens it moves, None for all of them; only `solved` listens."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,6 @@ class Step:
     kernels: str = "eager"
     tolerance: float = 1e-6
     max_iterations: int = 50
-
-
-@dataclass(frozen=True)
-class Solved:
-    x: Tensor
-    """[rows, P] complex"""
-    residual: Tensor
-    """The true |b - A x| / |b| per token, 0 where b = 0."""
-    iterations: Tensor
-    """Updates of x per token."""
-    products: int
-    """Products H v per token."""
-    outcome: Outcome
 
 
 @dataclass(frozen=True)
@@ -241,51 +227,3 @@ def advance(
         watch=watch,
     )
     return METHODS[step.method](A, field)
-
-
-def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
-    """The same step looked at closely, q [rows, P] complex: what came of it, for one product more, in double."""
-    kernels = KERNELS[step.kernels]
-    multiply = MATRICES[step.matrix](weights)
-    updates = torch.zeros(len(q), dtype=torch.int64, device=q.device)
-    products = 0
-
-    def watch(active: Tensor | None) -> None:
-        updates.add_(1 if active is None else active)
-
-    def product(*blocks: Tensor, **scales: float) -> None:
-        nonlocal products
-        products += 1
-        multiply(*blocks, **scales)
-
-    x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
-    residual = true_residual(q, x, weights, step.a)
-    return Solved(x, residual, updates, products, _outcome(step, residual, updates, weights))
-
-
-def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
-    """|b - A x| / |b| per row, in double: b - A x = (q - x) - i a H (q + x)."""
-    H = MATRICES["cached"](weights.double())
-    q, x = q.to(torch.complex128), x.to(torch.complex128)
-
-    def shifted(v: Tensor, of: Tensor) -> Tensor:
-        """|v - i a H of| per row."""
-        block = KERNELS["eager"].block(of)
-        H(block.clone(), block)
-        return (v - 1j * a * KERNELS["eager"].field(block)).norm(dim=1)
-
-    error, size = shifted(q - x, q + x), shifted(q, q)
-    return torch.where(size > 0, error / size, error)
-
-
-def _outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
-    """Of the worst token. Allowed are the tolerance times |A| (`chebyshev` bounds the error of x, the others that of A x)
-    and a rounding of x in every update. Before the limit a token stops only by converging or by breaking down."""
-    growth = hypot(1, step.a * spectral_bound(weights))
-    rounding = torch.finfo(weights.dtype).eps * (4 + updates)
-    failed = ~(residual <= growth * (step.tolerance + rounding))
-    if not failed.any():
-        return "converged"
-    if not residual.max() <= 1:
-        return "diverged"
-    return "stalled" if (updates[failed] == step.max_iterations).any() else "breakdown"

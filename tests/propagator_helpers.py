@@ -41,7 +41,7 @@ def relative(found: Tensor, truth: Tensor) -> float:
 
 
 def rounding(dtype: torch.dtype, updates: int) -> float:
-    """Every update rounds x once, and forms A p from 7 products and 2 sums: below eps each; 4 for entering and leaving."""
+    """Every update rounds x once, and forms A p from 7 products and 2 sums: below eps each; 4 for the ends."""
     return torch.finfo(dtype).eps * (4 + updates)
 
 

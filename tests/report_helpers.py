@@ -240,7 +240,7 @@ def _stage_analysis(part: Part, n: int, random: Random) -> PartAnalysis:
         _summary(cell, [BASELINE_S * ratio for ratio in ratios[cell.id]], 410 * 2**20, probes=solved)
         for cell in part.cells
     ]
-    contrasts = [_contrast(cell, base, ratios[cell.id]) for cell in part.cells[1:]]
+    contrasts = [_contrast(cell, base, ratios[cell.id]) for cell in part.cells[1:] if not cell.control]
     cells[3] = cells[3].model_copy(
         update={"probes": {**solved, "outcome": "stalled", "iterations": 50.0, "residual": 3.2e-3}}
     )
@@ -313,7 +313,7 @@ def _total_analysis(part: Part, n: int, random: Random) -> PartAnalysis:
         bare = interval(noisy(1.003, n, random), log=True) if stages else None
         cells.append(_summary(cell, times, 1100 * 2**20, stages=stages, closure=closure, staged_over_bare=bare))
     ratios = {cell.id: noisy(seconds[cell.id] / 3.1, n, random) for cell in part.cells}
-    contrasts = [_contrast(cell, part.cells[0], ratios[cell.id]) for cell in part.cells[1:]]
+    contrasts = [_contrast(cell, part.cells[0], ratios[cell.id]) for cell in part.cells[1:] if not cell.control]
     return _analysis(part, cells, contrasts, n, random, closure=0.012, probe_cost=0.0004)
 
 

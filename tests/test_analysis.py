@@ -260,6 +260,20 @@ def test_a_total_of_nothing_has_no_shares():
     assert len(found.effects) == 3
 
 
+def test_a_total_whose_interval_holds_nothing_has_no_shares_even_if_every_trial_gained():
+    made = world(trials=2, noise=0.0, times=lambda _: 0.01)
+    lines = made.lines
+    for number, ratio in ((3, 0.99), (4, 0.7)):
+        lines[number] = [faster_when_cached(line, ratio) if line.kind == "block" else line for line in lines[number]]
+    assert analyse_lines(made.manifest, lines).parts[0].shapley == ()
+
+
+def faster_when_cached(one, ratio):
+    times = [s.time_s * (ratio if "cached" in s.cell else 1.0) for s in one.samples]
+    samples = [s.model_copy(update={"time_s": t}) for s, t in zip(one.samples, times, strict=True)]
+    return one.model_copy(update={"samples": tuple(samples)})
+
+
 def test_a_factorial_with_a_hole_has_no_effects_and_says_which():
     found = part(world(cells=[c for c in factorial_cells(FACTORS) if c.name != "matrix=cached, kernels=fused"]))
     assert (found.effects, found.shapley) == ((), ())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.claims.address import places
-from harness.claims.ledger import ledger_texts, read_ledger, select
-from harness.errors import SuiteError, UsageError
+from harness.claims.ledger import check_globs, ledger_texts, matching, read_ledger
+from harness.errors import SuiteError
 from harness.plan import make_plan
 from harness.suite import read_suite
 from harness.systems import load_system
@@ -105,10 +105,17 @@ def test_an_id_stands_once_in_all_files():
 
 def test_globs_select_in_the_ledgers_order_and_one_that_matches_nothing_is_an_error():
     claims = [*read(ENTRY), *read(ENTRY.replace("paper.gain", "paper.loss"))]
-    assert [c.id for c in select(claims, ["paper.l*", "paper.gain"])] == ["paper.gain", "paper.loss"]
-    assert select(claims, []) == []
-    with pytest.raises(UsageError, match=r"nothing matches 'papers\.\*'"):
-        select(claims, ["papers.*"])
+    assert [c.id for c in matching(claims, ["paper.l*", "paper.gain"])] == ["paper.gain", "paper.loss"]
+    assert matching(claims, []) == []
+
+
+def test_a_suites_glob_that_matches_nothing_is_an_error_with_its_line(tmp_path):
+    file = tmp_path / "suite.yaml"
+    file.write_text(
+        "suite: s\ntitle: t\nsystem: sem\ndesign: pair\nagainst: all_on\nclaims:\n  - paper.*\n  - papers.*\n"
+    )
+    with pytest.raises(SuiteError, match=r"suite\.yaml:8: claims\.1: nothing matches 'papers\.\*'; the ledger offers"):
+        check_globs(read_suite(file), read(ENTRY))
 
 
 @cache
@@ -142,7 +149,7 @@ def test_every_address_leads_to_planned_cells_and_to_something_measured_there(cl
 
 @pytest.mark.parametrize("suite", ["cayley", "document", "solvers", "wide"])
 def test_the_claims_a_suite_names_are_in_the_ledger_and_some_are_judged_there(suite):
-    claims = select(ledger(), read_suite(SUITES / f"{suite}.yaml").claims)
+    claims = matching(ledger(), read_suite(SUITES / f"{suite}.yaml").claims)
     assert any(address.suite == suite for claim in claims for address in claim.judged_by)
 
 

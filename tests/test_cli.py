@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import cli
 import harness
 from harness.doctor import cpu_limit, findings
 from harness.find import PACKAGED, find_suite, suite_files
@@ -27,6 +29,27 @@ def semh(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*SEMH, *words], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
     )
+
+
+@dataclass
+class Said:
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """The same without a process of its own, in an empty folder."""
+
+    def call(*words: str) -> Said:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["semh", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +78,10 @@ def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> N
     assert heavy.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "report", "runs", "suites", "systems", "doctor"])
-def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
-    shown = semh(tmp_path, command, "--help")
-    assert shown.returncode == 0 and "Usage:" in shown.stdout
+@pytest.mark.parametrize("name", ["run", "plan", "report", "runs", "suites", "systems", "doctor"])
+def test_every_command_explains_itself(command, name: str) -> None:
+    shown = command(name, "--help")
+    assert shown.code == 0 and "Usage:" in shown.stdout
 
 
 def test_a_run_says_a_line_per_process_then_its_summary(workplace: Path) -> None:
@@ -93,7 +116,11 @@ def test_report_renders_from_the_run_alone(workplace: Path, tmp_path: Path) -> N
     [folder] = run_folders(workplace / "results")
     elsewhere = tmp_path / "results" / folder.name
     subprocess.run(["cp", "-r", "--", str(folder.path), "."], cwd=make(tmp_path / "results"), check=True)
-    code = "import sys; sys.modules['torch'] = None; sys.argv = ['semh', 'report']; import cli; cli.main()"
+    code = (
+        "import sys\nclass NoTorch:\n    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] == 'torch': raise ImportError('no torch here')\n"
+        "sys.meta_path.insert(0, NoTorch()); sys.argv = ['semh', 'report']; import cli; cli.main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False
     )
@@ -155,24 +182,24 @@ def test_plan_shows_cells_and_cost_and_writes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_a_request_that_cannot_be_met_is_one_line_and_writes_nothing(
-    tmp_path: Path, words: list[str], message: str
+    tmp_path: Path, command, words: list[str], message: str
 ) -> None:
     fake_suite(tmp_path, "PLAIN", "{pace: [usual, slow]}")
-    done = semh(tmp_path, *words)
-    assert done.returncode == 2
+    done = command(*words)
+    assert done.code == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"semh: {message}") and done.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["fake.yaml"]
 
 
 @pytest.mark.parametrize("words", [["rum"], ["run"], ["run", "fake.yaml", "--threads", "two"], ["run", "a", "--no"]])
-def test_a_misused_command_line_is_exit_code_two(tmp_path: Path, words: list[str]) -> None:
-    done = semh(tmp_path, *words)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+def test_a_misused_command_line_is_exit_code_two(command, words: list[str]) -> None:
+    done = command(*words)
+    assert done.code == 2 and "Usage:" in done.stderr
 
 
 def test_interrupting_a_run_says_how_to_go_on(tmp_path: Path) -> None:
-    fake_suite(tmp_path, "SLEEPY", "{pace: [usual, slow]}", "blocks: 1000\n".replace("blocks", "# blocks"))
+    fake_suite(tmp_path, "SLEEPY", "{pace: [usual, slow]}")
     with subprocess.Popen(
         [*SEMH, "run", "fake.yaml"], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     ) as runner:

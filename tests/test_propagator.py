@@ -2,8 +2,8 @@ import copy
 
 import pytest
 import torch
-
 from propagator_helpers import cayley, growth, relative, rounding, rows_of, uncompiled
+
 from sem_impl.initial import Initial
 from sem_impl.kernels import KERNELS
 from sem_impl.propagator import TOLERANCES, Propagator
@@ -83,11 +83,12 @@ def test_probe_reads_every_layer_and_repeats():
 
 
 def test_probe_tells_the_worst_layer():
-    readings = propagator(method="cg", layers=2).probe(rows_of(8, 256, dtype=torch.complex64))
+    psi = rows_of(8, 256, dtype=torch.complex64)
+    readings = propagator(method="cg", layers=2).probe(psi)
     assert readings["outcome"] == "stalled"
     assert readings["residual"] > 1e-3
     assert readings["iterations_max"] == 50
-    assert propagator(method="cg", dt=1.0).probe(rows_of(8, 256))["outcome"] == "diverged"
+    assert propagator(method="cg", dt=1.0).probe(psi)["outcome"] == "diverged"
 
 
 @pytest.mark.parametrize("method", METHODS)

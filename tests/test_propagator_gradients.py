@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from propagator_helpers import cayley, growth, relative, rows_of, uncompiled, weights_of
+
 from sem_impl.initial import Initial
 from sem_impl.kernels import KERNELS
 from sem_impl.propagator import Cayley, Kerr, Propagator

@@ -2,8 +2,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from propagator_helpers import weights_of
+
 from sem_impl.hamiltonian import MATRICES, OFFSETS, check_width, degrees, dense, spectral_bound, squared_diagonal
 
 graphs = st.builds(weights_of, st.integers(129, 200), st.integers(0, 99), spread=st.floats(0, 3))

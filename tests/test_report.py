@@ -54,7 +54,7 @@ def stored() -> Stored:
 
 
 @pytest.fixture(scope="module")
-def page(stored: Stored) -> Page:
+def parsed(stored: Stored) -> Page:
     return Page(html.page(view(*stored)))
 
 
@@ -102,13 +102,13 @@ def headline_facts(analysis: Analysis) -> list[str]:
     return [*facts, "about 78 %", "at least 43 %", "n = 6 trials", "refuted", "qualified", "24.4 %", "at least 16.6 %"]
 
 
-def test_both_documents_begin_with_the_headline(stored: Stored, page: Page, document: str) -> None:
+def test_both_documents_begin_with_the_headline(stored: Stored, parsed: Page, document: str) -> None:
     for fact in headline_facts(stored[1]):
-        assert fact in page.text[: page.text.index("judged one by one")]
+        assert fact in parsed.text[: parsed.text.index("judged one by one")]
         assert fact in document[: document.index("## Claims")]
 
 
-def test_both_documents_keep_the_order_of_sections(page: Page, document: str) -> None:
+def test_both_documents_keep_the_order_of_sections(parsed: Page, document: str) -> None:
     titles = [
         "Headline",
         "Claims",
@@ -121,58 +121,68 @@ def test_both_documents_keep_the_order_of_sections(page: Page, document: str) ->
     for title in titles:
         assert f"## {title}" in document
     assert [document.index(f"## {title}") for title in titles] == sorted(document.index(f"## {t}") for t in titles)
-    sections = [a["id"] for tag, a in page.tags if tag == "section" and a.get("id")]
+    sections = [a["id"] for tag, a in parsed.tags if tag == "section" and a.get("id")]
     assert sections == ["headline", "claims", "time", "changes", "cells", "trust", "repeat"]
 
 
-def test_every_contrast_stands_in_both_with_interval_and_verdict(stored: Stored, page: Page, document: str) -> None:
+def test_every_contrast_stands_in_both_with_interval_and_verdict(stored: Stored, parsed: Page, document: str) -> None:
     contrasts = [each for part in stored[1].parts for each in part.contrasts if each.verdict in ("faster", "slower")]
     assert len(contrasts) > 10
     for each in contrasts:
         assert each.ratio is not None
         shown = numbers.with_interval(each.ratio)
-        assert shown in page.text
+        assert shown in parsed.text
         assert re.search(rf"{re.escape(shown)}.*", document)
-        assert numbers.change(each.ratio) in page.text
+        assert numbers.change(each.ratio) in parsed.text
 
 
-def test_no_ratio_is_printed_of_a_cell_whose_outputs_are_wrong(stored: Stored, page: Page, document: str) -> None:
+def test_no_ratio_is_printed_of_a_cell_whose_outputs_are_wrong(stored: Stored, parsed: Page, document: str) -> None:
     invalid = next(each for part in stored[1].parts for each in part.contrasts if each.verdict == "invalid")
     assert invalid.ratio is not None
     shown = numbers.with_interval(invalid.ratio)
-    assert shown not in page.text
+    assert shown not in parsed.text
     assert shown not in document
-    assert "output error 0.4 beyond 2e-6" in page.text
+    assert "output error 0.4 beyond 2e-6" in parsed.text
 
 
-def test_a_failed_cell_and_a_stalled_solver_are_said_plainly(page: Page, document: str) -> None:
-    for source in (page.text, document):
+def test_a_failed_cell_and_a_stalled_solver_are_said_plainly(parsed: Page, document: str) -> None:
+    for source in (parsed.text, document):
         assert "gave no time, timed out: no answer after 120 s" in source
-        assert "did not reach its tolerance: it stalled (iterations 50, residual 3.2e-3)" in source
-        assert "time is that of an unfinished computation" in source
+        assert (
+            "The solver stalled short of its tolerance, so that the time is that of an unfinished computation" in source
+        )
+        assert "in 1 cell: adaptive + compiled (iterations 50, residual 3.2e-3)" in source
 
 
-def test_untested_claims_say_why_and_what_would_test_them(page: Page, document: str) -> None:
-    for source in (page.text, document):
+def test_untested_claims_say_why_and_what_would_test_them(parsed: Page, document: str) -> None:
+    for source in (parsed.text, document):
         assert "his suite runs no training step" in source
         assert "semh run suites/wide.yaml --preset quick" in source
 
 
-def test_stages_stand_beside_the_stated_share_with_sum_and_residual(page: Page, document: str) -> None:
-    for source in (page.text, document):
-        assert "status quo: sum of the stages 98.7 % of end to end, residual 1.27 % [1.19, 1.34]" in source
-        assert "goal under 3 %: met" in source
-    assert "stated about 78 %" in page.text
+def test_stages_stand_beside_the_stated_share_with_sum_and_residual(
+    stored: Stored, parsed: Page, document: str
+) -> None:
+    closure = stored[1].parts[1].cells[0].closure
+    assert closure is not None
+    total = numbers.in_digits_of(1 - closure.point, closure)
+    sentence = (
+        f"status quo: sum of the stages {float(total) * 100:.2f} % of end to end, "
+        f"residual {numbers.percent(closure)} of the whole, n = 6 trials (goal under 3 %: met)."
+    )
+    assert sentence in parsed.text
+    assert sentence in document
+    assert "stated about 78 %" in parsed.text
 
 
-def test_conditions_threads_and_device_stand_with_every_part(page: Page, document: str) -> None:
-    for source in (page.text, document):
+def test_conditions_threads_and_device_stand_with_every_part(parsed: Page, document: str) -> None:
+    for source in (parsed.text, document):
         assert "sem_propagator, forward, P 2048, rows 512, dt 0.1, training_step 0, 1 thread, cpu" in source
         assert "sem, size document, forward, batch_size 1, seq_len 512, 1 thread, cpu" in source
 
 
-def test_what_stood_guard_is_reported(page: Page, document: str) -> None:
-    for source in (page.text, document):
+def test_what_stood_guard_is_reported(parsed: Page, document: str) -> None:
+    for source in (parsed.text, document):
         for fact in (
             "Noise floor: larger end of the control's interval",
             "Canary, second reading over first",
@@ -186,8 +196,8 @@ def test_what_stood_guard_is_reported(page: Page, document: str) -> None:
             assert fact in source
 
 
-def test_the_evidence_of_a_claim_shows_readings_guards_cells_and_command(page: Page) -> None:
-    evidence = page.text[page.text.index("Why refuted") : page.text.index("Why qualified")]
+def test_the_evidence_of_a_claim_shows_readings_guards_cells_and_command(parsed: Page) -> None:
+    evidence = parsed.text[parsed.text.index("Why refuted") : parsed.text.index("Why qualified")]
     for fact in (
         "n = 6 trials",
         "give or take 3 %",
@@ -212,9 +222,9 @@ def test_withheld_verdicts_are_announced_before_any_number(
 ) -> None:
     stored = withheld(cayley(n=trials, preset=preset), WITHHELD, stable=stable)
     report = view(*stored)
-    page, document = Page(html.page(report)).text, markdown.document(report)
+    text, document = Page(html.page(report)).text, markdown.document(report)
     terminal = printed(summary(*stored, Path("report.html")))
-    for source in (page, document, terminal):
+    for source in (text, document, terminal):
         first = source[: source.index("Cayley-Soliton consumes")]
         assert title in first
         assert remedy in first
@@ -279,37 +289,38 @@ def test_a_run_in_which_nothing_was_measured_still_renders(tmp_path: Path, store
 
 def test_one_trial_has_no_interval_and_says_so(stored: Stored) -> None:
     manifest, analysis = stored
-    once = Interval(point=24.1, low=float("-inf"), high=float("inf"), n=1)
+    once = Interval(point=24.13, low=24.13, high=24.13, n=1)
     claim = verdict(
         id="a.b", statement="s", stated=78, verdict="untested", measured=once, trials=(24.1,), reason="one trial"
     )
     report = view(manifest, analysis.model_copy(update={"claims": (claim,)}))
-    page = Page(html.page(report)).text
-    assert "24.1 % [no interval]" in page or "24 % [no interval]" in page
+    text = Page(html.page(report)).text
+    assert "24 % [no interval]" in text
+    assert "24.13" not in text
 
 
-def test_the_page_is_self_contained_and_runs_nothing(stored: Stored, page: Page) -> None:
+def test_the_page_is_self_contained_and_runs_nothing(stored: Stored, parsed: Page) -> None:
     source = html.page(view(*stored))
     assert len(source.encode()) < 2_000_000
-    tags = {tag for tag, _ in page.tags}
+    tags = {tag for tag, _ in parsed.tags}
     assert not tags & {"script", "img", "iframe", "object", "embed", "form", "base", "foreignobject", "image", "use"}
-    for tag, attributes in page.tags:
+    for tag, attributes in parsed.tags:
         assert not [name for name in attributes if name.startswith("on") or name == "style"], (tag, attributes)
     assert re.findall(r"(?:https?:)?//[a-z][^\s\"<]*", source) == ["http://www.w3.org/2000/svg"] * source.count("<svg")
     assert "url(" not in source
-    policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(a["content"] for tag, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert policy is not None
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
 
 
-def test_headings_descend_one_step_at_a_time_and_ids_are_unique(page: Page) -> None:
-    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+def test_headings_descend_one_step_at_a_time_and_ids_are_unique(parsed: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels.count(1) == 1 == levels[0]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    ids = [a["id"] for _, a in page.tags if "id" in a]
+    ids = [a["id"] for _, a in parsed.tags if "id" in a]
     assert len(ids) == len(set(ids))
-    anchors = {(a["href"] or "")[1:] for tag, a in page.tags if tag == "a" and (a["href"] or "").startswith("#")}
+    anchors = {(a["href"] or "")[1:] for tag, a in parsed.tags if tag == "a" and (a["href"] or "").startswith("#")}
     assert anchors <= set(ids)
 
 
@@ -421,7 +432,7 @@ def test_the_terminal_says_headline_effects_floor_and_path_in_80_columns(stored:
     line = next(line for line in shown.splitlines() if "matrix: rebuild → cached" in line)
     assert numbers.with_interval(contrast.ratio) in line
     assert line.rstrip().endswith("▼ faster")
-    assert "solver stalled" in shown
+    assert "The solver stalled short" in shown
     assert "timed out" in shown
 
 

@@ -24,6 +24,8 @@ def interval(low: float, point: float, high: float) -> Interval:
         (0.8441, 0.8502, 0.8563, "0.850 [0.844, 0.856]"),
         (0.97114, 0.98213, 0.99312, "0.982 [0.971, 0.993]"),
         (151.0, 174.0, 197.0, "170 [150, 200]"),
+        (3.2e-4, 0.0403, 3.25, "0.04 [3.2e-4, 3.2]"),
+        (-50.3, 6.4, 63.1, "6 [−50, 63]"),
         (-3.49, -2.91, -2.33, "−2.9 [−3.5, −2.3]"),
         (7.0, 7.0, 7.0, "7 [7, 7]"),
         (-math.inf, 0.4213, math.inf, "0.42 [no interval]"),
@@ -33,7 +35,7 @@ def test_digits_come_from_the_width(low: float, point: float, high: float, shown
     assert numbers.with_interval(interval(low, point, high)) == shown
 
 
-@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1))
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 0.8))
 def test_the_last_digit_is_never_finer_than_a_tenth_of_the_half_width(point: float, relative: float) -> None:
     half = point * relative
     found = interval(point - half, point, point + half)
@@ -58,7 +60,7 @@ def test_a_ratio_becomes_a_signed_change() -> None:
 
 
 def test_one_time_unit_for_a_column() -> None:
-    assert numbers.time_unit([0.0031, 2.0])[1] == "ms"
+    assert numbers.time_unit([0.0031, 0.2, 2.0])[1] == "ms"
     assert numbers.time_unit([1.5, 2.0])[1] == "s"
     assert numbers.time_unit([2e-6])[1] == "µs"
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from propagator_helpers import cayley, growth, relative, rounding, rows_of, uncompiled, weights_of
+
 from sem_impl.hamiltonian import dense
 from sem_impl.kernels import KERNELS
-from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients, solve
+from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients
+from sem_impl.solved import solve
 
 STEPS = (0.02, 0.1, 0.5, 1.0)
 TOLERANCES = (1e-4, 1e-5, 1e-6)
@@ -180,7 +181,10 @@ def test_counts(method):
     """Products: one for b, then one per update (two for cgnr); chebyshev needs no b, direct no product."""
     solved = solve(Step(0.01, method), rows_of(6, 256), weights_of(256))
     most = solved.iterations.max().item()
-    assert solved.products == {"cg": 1 + most, "cocg": 1 + most, "cgnr": 1 + 2 * most, "chebyshev": most, "direct": 0}[method]
+    assert (
+        solved.products
+        == {"cg": 1 + most, "cocg": 1 + most, "cgnr": 1 + 2 * most, "chebyshev": most, "direct": 0}[method]
+    )
 
 
 @pytest.mark.parametrize("preconditioner", PRECONDITIONERS)

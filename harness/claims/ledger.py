@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import SuiteError, UsageError, offer, shown
+from harness.errors import SuiteError, offer, shown
 from harness.records import Value
+from harness.suite import Suite
 from harness.yamlfile import KeyPath, YamlDocument, parse_yaml
 
 LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
@@ -137,13 +138,14 @@ def read_ledger(texts: Mapping[str, str]) -> list[Claim]:
     return claims
 
 
-def select(claims: Sequence[Claim], globs: Sequence[str]) -> list[Claim]:
-    """The claims some glob matches, in the ledger's order. A glob that matches nothing is a mistake."""
-    for glob in globs:
+def check_globs(suite: Suite, claims: Sequence[Claim]) -> None:
+    """A suite's glob over claims that matches nothing is a mistake, and said before anything is measured."""
+    ids = [claim.id for claim in claims]
+    for index, glob in enumerate(suite.claims):
         if not matching(claims, [glob]):
-            ids = [claim.id for claim in claims]
-            raise UsageError(f"claims: nothing matches {shown(glob)}; {offer(glob, 'the ledger', ids)}")
-    return matching(claims, globs)
+            line = suite.lines.get(("claims", index), 1)
+            message = f"claims.{index}: nothing matches {shown(glob)}; {offer(glob, 'the ledger', ids)}"
+            raise SuiteError(suite.file, line, message)
 
 
 def matching(claims: Sequence[Claim], globs: Sequence[str]) -> list[Claim]:

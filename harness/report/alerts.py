@@ -13,13 +13,17 @@ from harness.report.text import label, plain, safe
 def alerts(run: Run) -> Iterator[Alert]:
     manifest, analysis = run.manifest, run.analysis
     suite = words.suite_name(manifest.plan)
+    unstable = _unstable(run)
     if manifest.plan.preset == "smoke":
+        few = f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are."
+        yield Alert("No verdicts: this is a smoke run", (few, *unstable), f"semh run {suite} --preset quick")
+    elif unstable:
+        named = [label(part.part) for part in analysis.parts if not part.stable]
+        which = "" if len(named) == len(analysis.parts) else f" in {words.listed(named)}"
+        advice = "Ratios are shown with their intervals, but none is called. On a quiet machine, more trials do:"
         yield Alert(
-            "No verdicts: this is a smoke run",
-            (f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are.",),
-            f"semh run {suite} --preset quick",
+            f"Verdicts are withheld{which}: unstable host", (*unstable, advice), f"semh run {suite} --preset full"
         )
-    yield from _unstable(run, suite)
     if manifest.state != "finished":
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} are in this report"
         yield Alert("This run is unfinished", (f"{done}.",), f"semh run {suite} --resume")
@@ -31,19 +35,9 @@ def alerts(run: Run) -> Iterator[Alert]:
         )
 
 
-def _unstable(run: Run, suite: str) -> Iterator[Alert]:
-    unstable = [part for part in run.analysis.parts if not part.stable]
-    if unstable:
-        reasons = tuple(
-            f"{label(part.part)}: {safe('; '.join(part.reasons) or 'no reason recorded')}." for part in unstable
-        )
-        names = words.listed(label(part.part) for part in unstable)
-        which = "" if len(unstable) == len(run.analysis.parts) else f" in {names}"
-        yield Alert(
-            f"Verdicts are withheld{which}: unstable host",
-            (
-                *reasons,
-                "Contrasts are shown with their intervals, but none is called. On a quiet machine, more trials do:",
-            ),
-            f"semh run {suite} --preset full",
-        )
+def _unstable(run: Run) -> tuple[str, ...]:
+    return tuple(
+        f"Unstable host, {label(part.part)}: {safe('; '.join(part.reasons) or 'no reason recorded')}."
+        for part in run.analysis.parts
+        if not part.stable
+    )

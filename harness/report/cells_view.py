@@ -17,6 +17,14 @@ SAMENESS_MARKS = {
 }
 
 
+ENDINGS = {
+    "breakdown": "broke down",
+    "max_iterations": "used up its iterations",
+    "not_converged": "ended",
+    "not_finite": "left the finite numbers",
+}
+
+
 def cells_section(run: Run) -> Section:
     lead = (
         "Times are means over trials of the bare step, with 95 % intervals. Error is the relative 2-norm of all "
@@ -26,14 +34,21 @@ def cells_section(run: Run) -> Section:
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
-    warnings = (*_failures(part), *_unconverged(part, run))
+    warnings = (*failures(part), *unsolved(part))
     return Block(
         run.title(plan.name),
         words.under(plan),
-        (*_compared(part), *_merged(plan)),
-        (_times(plan, part, run), _outputs(plan, part, run)),
+        (*_in_full(plan), *_compared(part), *_merged(plan)),
+        (_times(part, run), _outputs(plan, part, run)),
         warnings,
     )
+
+
+def _in_full(plan: Part) -> Iterator[str]:
+    """Sections name only the conditions a reader needs; all of them stand here."""
+    full = words.conditions(words.shared(plan))
+    if full:
+        yield f"All conditions that the cells share: {full}."
 
 
 def _compared(part: PartAnalysis) -> Iterator[str]:
@@ -51,45 +66,44 @@ def _merged(plan: Part) -> Iterator[str]:
             yield f"{label(cell.name)} also stands for {words.listed(label(name) for name in cell.merged)}."
 
 
-def _failures(part: PartAnalysis) -> Iterator[str]:
+def failures(part: PartAnalysis) -> Iterator[str]:
     for cell in part.cells:
         if cell.outcome != "measured":
             detail = f": {safe(cell.detail)}" if cell.detail else ""
-            yield f"{label(cell.name)} gave no time, {outcome_word(cell)}{detail}."
+            yield f"{label(cell.name)} gave no time, {_outcome_word(cell)}{detail}."
 
 
-def outcome_word(cell: CellSummary) -> str:
+def _outcome_word(cell: CellSummary) -> str:
     return label(cell.outcome.replace("_", " "))
 
 
-def _unconverged(part: PartAnalysis, run: Run) -> Iterator[str]:
+def unsolved(part: PartAnalysis) -> Iterator[str]:
+    """Said once for each way a solver can end short of its tolerance."""
+    ended: dict[str, list[str]] = {}
     for cell in part.cells:
         word = words.unsolved(cell)
         if word:
-            where = f" ({run.varied(cell)})" if run.varied(cell) else ""
-            readings = [
-                f"{label(name.replace('_', ' '))} {numbers.reading(value)}"
-                for name, value in cell.probes.items()
-                if not isinstance(value, str) and ("iteration" in name or "residual" in name)
-            ]
-            beside = f" ({', '.join(readings)})" if readings else ""
-            yield (
-                f"The solver of {label(cell.name)}{where} did not reach its tolerance: it {_ended(word)}{beside}. "
-                "Its time is that of an unfinished computation."
-            )
+            ended.setdefault(word.lower(), []).append(f"{label(cell.name)}{_how_far(cell)}")
+    for word, names in ended.items():
+        yield (
+            f"The solver {ENDINGS.get(word, word)} short of its tolerance, so that the time is that of an unfinished "
+            f"computation, in {words.count(len(names), 'cell')}: {'; '.join(names)}."
+        )
 
 
-def _ended(word: str) -> str:
-    return {"breakdown": "broke down", "max_iterations": "used up its iterations"}.get(
-        word.lower(), label(word.replace("_", " "))
-    )
+def _how_far(cell: CellSummary) -> str:
+    readings = [
+        f"{label(name.replace('_', ' '))} {numbers.reading(value)}"
+        for name, value in cell.probes.items()
+        if not isinstance(value, str) and ("iteration" in name or "residual" in name)
+    ]
+    return f" ({', '.join(readings)})" if readings else ""
 
 
-def _times(plan: Part, part: PartAnalysis, run: Run) -> Table:
+def _times(part: PartAnalysis, run: Run) -> Table:
     factor, unit = numbers.time_unit(cell.time_s.point for cell in part.cells if cell.time_s)
     columns = (
         Column("Cell"),
-        *_under(plan),
         Column(f"Time, {unit} [95 % interval]", True),
         Column("n, trials", True),
         Column("Ratio to baseline", True),
@@ -98,8 +112,8 @@ def _times(plan: Part, part: PartAnalysis, run: Run) -> Table:
     )
     rows = tuple(
         (
-            *_named(cell, plan, run),
-            Entry(numbers.with_interval(cell.time_s, factor) if cell.time_s else outcome_word(cell)),
+            Entry(label(cell.name)),
+            Entry(numbers.with_interval(cell.time_s, factor) if cell.time_s else _outcome_word(cell)),
             Entry(str(cell.time_s.n) if cell.time_s else ""),
             *_against(cell, run),
             Entry(numbers.mebibytes(cell.peak_bytes) if cell.peak_bytes is not None else ""),
@@ -115,7 +129,6 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
     gradients = any(cell.gradient_error is not None for cell in part.cells)
     columns = (
         Column("Cell"),
-        *_under(plan),
         Column("Outputs"),
         Column("Error", True),
         Column("Tolerance", True),
@@ -124,23 +137,16 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
     )
     rows = tuple(
         (
-            *_named(cell, plan, run),
+            Entry(label(cell.name)),
             Entry(mark=SAMENESS_MARKS[cell.sameness]),
             *_error(cell.error, cell.tolerance),
             *(_error(cell.gradient_error, cell.gradient_tolerance) if gradients else ()),
             *(_probe(cell.probes.get(name)) for name in probes),
         )
         for cell in part.cells
+        if not run.is_control(cell)
     )
     return Table("What the outputs of every cell are worth", columns, rows)
-
-
-def _under(plan: Part) -> tuple[Column, ...]:
-    return (Column("Under"),) if plan.varied_conditions else ()
-
-
-def _named(cell: CellSummary, plan: Part, run: Run) -> tuple[Entry, ...]:
-    return (Entry(label(cell.name)), *((Entry(run.varied(cell)),) if plan.varied_conditions else ()))
 
 
 def _probe_title(name: str, unit: str) -> str:
@@ -154,12 +160,12 @@ def _numeric(part: PartAnalysis, name: str) -> bool:
 
 def _against(cell: CellSummary, run: Run) -> tuple[Entry, Entry]:
     contrast = run.contrasts.get((cell.part, cell.cell))
+    if run.is_control(cell):
+        return Entry(), Entry(mark=words.CONTROL_MARK)
     if contrast is None or contrast.baseline == cell.cell:
         return Entry("1" if cell.time_s else ""), Entry("baseline" if cell.time_s else "")
     ratio = words.ratio(contrast)
-    return Entry(numbers.with_interval(ratio) if ratio else ""), Entry(
-        mark=words.contrast_mark(contrast, run.is_control(cell))
-    )
+    return Entry(numbers.with_interval(ratio) if ratio else ""), Entry(mark=words.CONTRAST_MARKS[contrast.verdict])
 
 
 def _error(error: float | None, tolerance: float | None) -> tuple[Entry, Entry]:

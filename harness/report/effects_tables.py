@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from harness.records import Contrast, Effect, Part, PartAnalysis
+from harness.records import Contrast, Effect, Interval, Part, PartAnalysis
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Column, Entry, Table
@@ -32,7 +32,7 @@ def factors_table(plan: Part, run: Run) -> Table:
     return Table("What was varied", columns, rows)
 
 
-def effects_table(ordered: list[Contrast], plan: Part, run: Run) -> Table:
+def effects_table(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Table:
     under = bool(plan.varied_conditions)
     columns = (
         Column("Change"),
@@ -44,18 +44,27 @@ def effects_table(ordered: list[Contrast], plan: Part, run: Run) -> Table:
         Column("Blocks kept", True),
         Column("Detectable, %", True),
     )
-    return Table("Effects", columns, tuple(_effect_line(contrast, run, under=under) for contrast in ordered))
+    rows = [_effect_line(contrast, run, under=under) for contrast in ordered]
+    if part.control:
+        blank = (Entry(),) if under else ()
+        first = (Entry(words.CONTROL), *blank, Entry(mark=words.CONTROL_MARK))
+        rows.append((*first, *_ratio(part.control), Entry(), Entry()))
+    return Table("Effects", columns, tuple(rows))
+
+
+def _ratio(ratio: Interval | None) -> tuple[Entry, Entry, Entry]:
+    if ratio is None:
+        return Entry(), Entry(), Entry()
+    return Entry(numbers.with_interval(ratio)), Entry(numbers.change(ratio)), Entry(str(ratio.n))
 
 
 def _effect_line(contrast: Contrast, run: Run, *, under: bool) -> tuple[Entry, ...]:
-    ratio, control = words.ratio(contrast), run.is_control(contrast)
+    ratio = words.ratio(contrast)
     return (
-        Entry(words.change_name(contrast, control), note="; ".join(_notes(contrast, run))),
+        Entry(words.changes(contrast), note="; ".join(_notes(contrast, run))),
         *((Entry(run.varied(contrast)),) if under else ()),
-        Entry(mark=words.contrast_mark(contrast, control)),
-        Entry(numbers.with_interval(ratio) if ratio else ""),
-        Entry(numbers.change(ratio) if ratio else ""),
-        Entry(str(ratio.n) if ratio else ""),
+        Entry(mark=words.CONTRAST_MARKS[contrast.verdict]),
+        *_ratio(ratio),
         Entry(f"{contrast.kept_blocks} of {contrast.kept_blocks + contrast.excluded_blocks}"),
         Entry(numbers.brief(contrast.detectable * 100, 2) if ratio and contrast.detectable is not None else ""),
     )

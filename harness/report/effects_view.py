@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from harness.records import Cell, Contrast, Effect, Part, PartAnalysis
+from harness.records import Cell, Contrast, Effect, Interval, Part, PartAnalysis
 from harness.report import numbers, words
 from harness.report.edge import edge_figures
 from harness.report.effects_tables import effects_table, factors_table, interaction_tables, main_effects_table
 from harness.report.lookup import Run
 from harness.report.shapley import waterfalls
-from harness.report.shown import Block, Figure, Row, Rows, Section, Table
+from harness.report.shown import Block, Figure, Mark, Row, Rows, Section, Table
 from harness.report.text import label, safe, slug
-from harness.report.words import change_name, contrast_mark, effect_name
+from harness.report.words import effect_name
 
 ROWS_A_FIGURE = 40
 
@@ -31,15 +31,17 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     ordered = run.ordered(part)
     items: list[Table | Figure] = [factors_table(plan, run)] if plan.factors else []
     items += _forests(ordered, plan, part, run)
-    items.append(effects_table(ordered, plan, run))
+    items.append(effects_table(ordered, plan, part, run))
     items += main_effects_table(part)
     items += interaction_tables(part)
     items += waterfalls(plan, part)
     items += edge_figures(plan, part, run)
-    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(part, run)), tuple(items), _warnings(part))
+    return Block(
+        run.title(plan.name), words.under(plan), tuple(_sentences(plan, part, run)), tuple(items), _warnings(part)
+    )
 
 
-def _sentences(part: PartAnalysis, run: Run) -> Iterator[str]:
+def _sentences(plan: Part, part: PartAnalysis, run: Run) -> Iterator[str]:
     yield from _baseline(part, run)
     margin = numbers.share(run.manifest.plan.margin)
     floor = f"; the noise floor of this part is {numbers.share(part.floor)}" if part.floor is not None else ""
@@ -48,7 +50,8 @@ def _sentences(part: PartAnalysis, run: Run) -> Iterator[str]:
     everything = [contrast for contrast in part.contrasts if len(contrast.changes) == most > 1]
     for contrast in everything[:3]:
         yield f"All {most} changes together{_under(contrast, run)}: {sentence(contrast)}."
-    yield from (safe(note) for note in part.notes)
+    if plan.design == "full_factorial" and not part.effects:
+        yield "Main effects and shares could not be computed; the notes under “Can I trust this run?” say why."
 
 
 def _baseline(part: PartAnalysis, run: Run) -> Iterator[str]:
@@ -89,17 +92,17 @@ def _under(contrast: Contrast, run: Run) -> str:
     return f" at {where}" if where else ""
 
 
-def _kind(contrast: Contrast, run: Run) -> str:
-    if run.is_control(contrast):
-        return "Control"
+def _kind(contrast: Contrast) -> str:
     return "One change" if len(contrast.changes) <= 1 else "Several changes"
 
 
 def _forests(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
     rows: list[Row] = []
-    for (where, kind), group in groupby(ordered, key=lambda each: (run.varied(each), _kind(each, run))):
+    for (where, kind), group in groupby(ordered, key=lambda each: (run.varied(each), _kind(each))):
         rows.append(Row(f"{kind}, {where}" if where else kind, heading=True))
         rows += [_forest_row(contrast, run) for contrast in group]
+    if part.control:
+        rows += [Row("Control", heading=True), _row(words.CONTROL, part.control, words.CONTROL_MARK)]
     mains = [effect for effect in part.effects if len(effect.factors) == 1]
     for where, effects in groupby(mains, key=lambda each: words.conditions(each.conditions)):
         title = "Main effects, averaged over the other switches"
@@ -125,23 +128,16 @@ def _forests(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) 
 
 
 def _forest_row(contrast: Contrast, run: Run) -> Row:
-    control = run.is_control(contrast)
-    mark, name, ratio = contrast_mark(contrast, control), change_name(contrast, control), words.ratio(contrast)
+    mark, ratio, unsolved = words.CONTRAST_MARKS[contrast.verdict], words.ratio(contrast), run.unsolved(contrast)
     if ratio is None:
-        return Row(name, contrast.verdict, mark=mark)
-    word = run.unsolved(contrast)
-    return Row(
-        name,
-        f"{numbers.with_interval(ratio)} {mark.word}{f', {label(word)}' if word else ''}",
-        low=ratio.low,
-        point=ratio.point,
-        high=ratio.high,
-        mark=mark,
-    )
+        return Row(words.changes(contrast), contrast.verdict, mark=mark)
+    return _row(words.changes(contrast), ratio, mark, f"{mark.word}, {label(unsolved)}" if unsolved else mark.word)
 
 
 def _effect_row(effect: Effect) -> Row:
-    ratio = effect.ratio
-    return Row(
-        effect_name(effect), numbers.with_interval(ratio), low=ratio.low, point=ratio.point, high=ratio.high, mark=None
-    )
+    return _row(effect_name(effect), effect.ratio, None)
+
+
+def _row(name: str, ratio: Interval, mark: Mark | None, said: str = "") -> Row:
+    value = f"{numbers.with_interval(ratio)} {said}".rstrip()
+    return Row(name, value, low=ratio.low, point=ratio.point, high=ratio.high, mark=mark)

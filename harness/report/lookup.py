@@ -48,7 +48,7 @@ class Run:
     def name(self, part: str, cell: str) -> str:
         return label(self.cells[part, cell].name if (part, cell) in self.cells else cell)
 
-    def is_control(self, of: CellSummary | Contrast) -> bool:
+    def is_control(self, of: CellSummary) -> bool:
         return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].control
 
     def varied(self, of: CellSummary | Contrast) -> str:
@@ -59,10 +59,10 @@ class Run:
         return words.unsolved(self.summaries.get((of.part, of.cell)))
 
     def ordered(self, part: PartAnalysis) -> list[Contrast]:
-        """By condition; within one, single changes before several, the control last; else the design's order."""
+        """By condition; within one, single changes before several; else the design's order."""
         shown = [contrast for contrast in part.contrasts if contrast.cell != contrast.baseline]
         places = {where: place for place, where in enumerate(dict.fromkeys(map(self.varied, shown)))}
-        return sorted(shown, key=lambda each: (places[self.varied(each)], self.is_control(each), len(each.changes)))
+        return sorted(shown, key=lambda each: (places[self.varied(each)], len(each.changes)))
 
     def title(self, part: str) -> str:
         """Parts are named only where there are several."""

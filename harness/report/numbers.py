@@ -39,7 +39,7 @@ def brief(value: float, digits: int = 3) -> str:
         return fixed(value, 0)
     if abs(value) < 1e-4:
         return scientific(value, digits)
-    return fixed(value, digits - 1 - math.floor(math.log10(abs(value))))
+    return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
 
 
 def exact(value: float) -> str:
@@ -63,12 +63,16 @@ def scientific(value: float, digits: int = 2) -> str:
     return f"{shortened.replace('-', MINUS)}e{int(exponent)}"
 
 
-def places_of(interval: Interval, scale: float = 1.0) -> int | None:
-    """Decimals for point and ends; None where the interval has no finite width to tell."""
-    half_width = abs(interval.high - interval.low) / 2 * scale
-    if not math.isfinite(half_width) or half_width <= abs(interval.point) * scale * 1e-12:
+def places_of(interval: Interval, scale: float = 1.0, shift: float = 0.0) -> int | None:
+    """Decimals for point and ends. None where no common number of them can show all three: the interval has no
+    finite width, or spans a factor of ten."""
+    ends = [(end + shift) * scale for end in (interval.point, interval.low, interval.high)]
+    half_width = abs(ends[2] - ends[1]) / 2
+    wild = ends[1] > 0 and ends[2] > 10 * ends[1]
+    if interval.n < 2 or not math.isfinite(half_width) or half_width <= abs(ends[0]) * 1e-12 or wild:
         return None
-    return decimals(half_width)
+    places = decimals(half_width)
+    return max(places, 0) if half_width > abs(ends[0]) else places
 
 
 def with_interval(
@@ -76,12 +80,14 @@ def with_interval(
 ) -> str:
     """`24.1 % [23.6, 24.6]` of (value + shift) x scale; a column whose head names the unit leaves it out here."""
     ends = [(end + shift) * scale for end in (interval.point, interval.low, interval.high)]
-    places = places_of(interval, scale)
+    places = places_of(interval, scale, shift)
     if places is not None:
         point, low, high = (fixed(end, places, signed=signed) for end in ends)
     else:
-        point, low, high = (reading(end, 4 if interval.low == interval.high else 2) for end in ends)
-    between = f"[{low}, {high}]" if all(map(math.isfinite, ends)) else "[no interval]"
+        exactly_alike = interval.n > 1 and interval.low == interval.high
+        point, low, high = (reading(end, 4 if exactly_alike else 2) for end in ends)
+    known = interval.n > 1 and all(map(math.isfinite, ends))
+    between = f"[{low}, {high}]" if known else "[no interval]"
     return " ".join(filter(None, (point, unit, between)))
 
 
@@ -105,9 +111,10 @@ def share(value: float, digits: int = 2) -> str:
 
 
 def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
-    """One unit for a whole column: the largest in which its smallest entry is at least 1."""
-    smallest = min((value for value in seconds if value > 0), default=1.0)
-    return next((unit for unit in TIME_UNITS if smallest * unit[0] >= 1), TIME_UNITS[-1])
+    """One unit for a whole column: the largest in which its middle entry is at least 1."""
+    known = sorted(value for value in seconds if value > 0) or [1.0]
+    middle = known[len(known) // 2]
+    return next((unit for unit in TIME_UNITS if middle * unit[0] >= 1), TIME_UNITS[-1])
 
 
 def duration(seconds: float) -> str:

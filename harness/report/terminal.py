@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.records import Analysis, Contrast, Manifest, Part, Plan
+from harness.records import Analysis, Contrast, Interval, Manifest, Part, Plan
 from harness.report import numbers, words
 from harness.report.alerts import alerts
-from harness.report.cells_view import outcome_word
+from harness.report.cells_view import failures, unsolved
 from harness.report.claims_view import claims
 from harness.report.lookup import Run
 from harness.report.shown import Claim, Mark
@@ -83,6 +83,8 @@ def _effects(run: Run) -> Iterator[RenderableType]:
         table.add_column("verdict", no_wrap=True)
         for contrast in shown[:EFFECTS]:
             table.add_row(*_effect(contrast, run))
+        if part.control:
+            table.add_row(*_line(words.CONTROL, part.control, words.CONTROL_MARK))
         yield table
         if len(shown) > EFFECTS:
             yield Text(f"and {len(shown) - EFFECTS} more in the report", "dim")
@@ -90,28 +92,21 @@ def _effects(run: Run) -> Iterator[RenderableType]:
 
 
 def _effect(contrast: Contrast, run: Run) -> tuple[RenderableType, ...]:
-    control = run.is_control(contrast)
-    name = ", ".join(filter(None, (words.change_name(contrast, control), run.varied(contrast))))
-    ratio = words.ratio(contrast)
-    return (
-        Text(name),
-        Text(numbers.with_interval(ratio) if ratio else "–"),
-        Text(str(ratio.n) if ratio else "–"),
-        _mark(words.contrast_mark(contrast, control)),
-    )
+    name = ", ".join(filter(None, (words.changes(contrast), run.varied(contrast))))
+    return _line(name, words.ratio(contrast), words.CONTRAST_MARKS[contrast.verdict])
+
+
+def _line(name: str, ratio: Interval | None, mark: Mark) -> tuple[RenderableType, ...]:
+    shown = (numbers.with_interval(ratio), str(ratio.n)) if ratio else ("–", "–")
+    return (Text(name), *map(Text, shown), _mark(mark))
 
 
 def _troubles(run: Run) -> Iterator[str]:
-    for cell in run.summaries.values():
-        where = f" ({run.varied(cell)})" if run.varied(cell) else ""
-        if cell.outcome != "measured":
-            yield f"{label(cell.name)}{where}: {outcome_word(cell)} {plain(cell.detail, 200)}".rstrip()
-        word = words.unsolved(cell)
-        if word:
-            yield f"{label(cell.name)}{where}: solver {label(word)}; its time is that of an unfinished computation"
     for part in run.analysis.parts:
+        yield from failures(part)
+        yield from unsolved(part)
         if part.dead_switches:
-            yield f"dead switches: {words.listed(label(name) for name in part.dead_switches)}"
+            yield f"Dead switches: {words.listed(label(name) for name in part.dead_switches)}."
 
 
 def plan_table(plan: Plan) -> RenderableType:

@@ -44,7 +44,8 @@ def _sentences(staged: list[CellSummary], plan: Part, run: Run) -> Iterator[str]
         if cell.closure:
             held = "goal under 3 %: met" if abs(cell.closure.point) < CLOSURE_GOAL else "goal under 3 %: missed"
             residual = f"residual {numbers.percent(cell.closure)} of the whole, {words.trials(cell.closure)} ({held})"
-            total = numbers.fixed((1 - cell.closure.point) * 100, 1)
+            places = numbers.places_of(cell.closure, 100)
+            total = numbers.fixed((1 - cell.closure.point) * 100, 1 if places is None else places)
             yield f"{label(cell.name)}: sum of the stages {total} % of end to end, {residual}."
     if len(staged) > DRAWN:
         yield f"{DRAWN} of {len(staged)} cells are drawn; the table holds all of them."

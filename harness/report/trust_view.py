@@ -42,10 +42,10 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
         tuple((Entry(safe(each.reason)), Entry(str(each.count))) for each in part.exclusions),
     )
     items = (checks, excluded) if part.exclusions else (checks,)
-    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(part)), items)
+    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(plan, part)), items)
 
 
-def _sentences(part: PartAnalysis) -> Iterator[str]:
+def _sentences(plan: Part, part: PartAnalysis) -> Iterator[str]:
     recorded = f"{words.count(part.blocks, 'recorded block')} over {words.count(part.trials, 'trial')}"
     yield (
         f"Of {recorded}, {part.kept} were undisturbed throughout; in the others the disturbed pairs were excluded, "
@@ -57,6 +57,7 @@ def _sentences(part: PartAnalysis) -> Iterator[str]:
     degraded = [contrast for contrast in part.contrasts if contrast.degraded]
     if degraded:
         yield f"Degraded, under half of the blocks survived: {words.count(len(degraded), 'contrast')}."
+    yield from (f"{safe(note)}." for note in part.notes if note not in plan.notes)
     for cell in part.cells:
         yield from (f"{label(cell.name)}: {safe(note)}." for note in cell.notes)
 

@@ -89,7 +89,7 @@ def _claims_lead(judged: tuple[Claim, ...]) -> str:
 def _largest(run: Run) -> Iterator[str]:
     """The contrasts that moved most, for a suite whose claims name no headline."""
     named = [(part, contrast) for part in run.analysis.parts for contrast in part.contrasts]
-    moved = [(part, each) for part, each in named if words.ratio(each) and each.changes and not run.is_control(each)]
+    moved = [(part, each) for part, each in named if words.ratio(each) and each.changes]
     for part, contrast in sorted(moved, key=lambda pair: -_size(pair[1]))[:HEADLINES]:
         where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))
         yield f"{words.changes(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"

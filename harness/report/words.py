@@ -29,6 +29,7 @@ CONTRAST_MARKS = {
     "withheld": Mark("withheld", "□", "open", "shown without a verdict: too few trials, or an unstable host"),
     "not measured": Mark("not measured", "–", "none", "the cell gave no time; its outcome says why"),
 }
+CONTROL = "control: the baseline again"
 CONTROL_MARK = Mark("control", "◇", "none", "the baseline measured a second time")
 MEASURED_MARK = Mark("measured", "●", "same", "a point of this run")
 BROKEN_MARK = Mark("outputs differ", "✕", "bad", "error beyond the tolerance")
@@ -42,6 +43,8 @@ UNSOLVED_MARKS = {
     word: Mark(word.replace("_", " "), "✕", "bad", "the solver ended without reaching its tolerance")
     for word in ("stalled", "diverged", "breakdown", "not_converged", "max_iterations", "not_finite")
 }
+ALWAYS_SAID = frozenset({"batch_size", "seq_len", "dt", "rows", "threads", "device"})
+RARELY_SAID = frozenset({"allocator", "flush_denormal", "dtype"})
 RELATIONS = {"at_least": "at least", "at_most": "at most", "about": "about"}
 
 
@@ -78,15 +81,21 @@ def conditions(given: Mapping[str, Value]) -> str:
     return ", ".join(condition(name, given[name]) for name in ordered)
 
 
+def shared(part: Part) -> dict[str, Value]:
+    first = part.cells[0].conditions if part.cells else {}
+    return {
+        name: given for name, given in first.items() if all(cell.conditions.get(name) == given for cell in part.cells)
+    }
+
+
 def under(part: Part) -> str:
-    """The conditions all cells of the part share, then the mode: what every number in it rests on."""
-    shared = {
-        name: given
-        for name, given in (part.cells[0].conditions if part.cells else {}).items()
-        if all(cell.conditions.get(name) == given for cell in part.cells)
+    """System, mode and the conditions a reader needs; a named size stands for the dimensions it sets."""
+    given = shared(part)
+    needed = {
+        name: v for name, v in given.items() if name in ALWAYS_SAID or (not part.size and name not in RARELY_SAID)
     }
     size = [f"size {label(part.size)}"] if part.size else []
-    return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(shared)]))
+    return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(needed)]))
 
 
 def varied(cell: Cell, part: Part) -> str:
@@ -110,14 +119,6 @@ def unsolved(cell: CellSummary | None) -> str | None:
     """The word a probe gives for a solve that ended without reaching its tolerance."""
     said = (value for value in cell.probes.values() if isinstance(value, str)) if cell else ()
     return next((word for word in said if word.lower() in UNSOLVED_MARKS), None)
-
-
-def change_name(contrast: Contrast, control: bool) -> str:
-    return "control: the baseline again" if control else changes(contrast)
-
-
-def contrast_mark(contrast: Contrast, control: bool) -> Mark:
-    return CONTROL_MARK if control else CONTRAST_MARKS[contrast.verdict]
 
 
 def effect_name(effect: Effect) -> str:

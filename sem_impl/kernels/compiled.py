@@ -10,6 +10,7 @@ import math
 import types
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,24 +40,29 @@ def parts(c: Tensor | complex | None, like: Tensor) -> tuple[Tensor | None, Tens
 
 
 @functools.cache
-def _compiled(leaf: Callable[..., object], *_shapes: object) -> Callable[..., object]:
+def _compiles() -> bool:
+    """Whether there is a working compiler, tried on the smallest leaf."""
+    try:
+        torch.compile(_transpose, dynamic=False, fullgraph=True)(torch.zeros(2, 2), torch.zeros(2, 2))
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        reason = str(error).splitlines()[0]
+        warnings.warn(f"kernels: compiled runs uncompiled, for no C++ compiler works here ({reason})", stacklevel=2)
+        return False
+    return True
+
+
+@functools.cache
+def _compiled(leaf: Callable[..., Any], *_shapes: object) -> Callable[..., Any]:
+    if not _compiles():
+        return leaf
     # torch.compile gives up on a code object after a few shapes: every set of shapes gets a code object of its own
     own = types.FunctionType(leaf.__code__.replace(), leaf.__globals__, leaf.__name__, leaf.__defaults__)
     return torch.compile(own, dynamic=False, fullgraph=True)
 
 
-def run(leaf: Callable[..., object], *arguments: object) -> object:
+def run(leaf: Callable[..., Any], *arguments: Any) -> Any:
     shapes = [(a.shape, a.stride(), a.dtype, a.device) if isinstance(a, Tensor) else a for a in arguments]
-    try:
-        return _compiled(leaf, *shapes)(*arguments)
-    except torch._dynamo.exc.BackendCompilerFailed as error:
-        _warn(str(error).splitlines()[0])
-        return leaf(*arguments)
-
-
-@functools.cache
-def _warn(reason: str) -> None:
-    warnings.warn(f"kernels: compiled run uncompiled, for there is no working C++ compiler ({reason})", stacklevel=4)
+    return _compiled(leaf, *shapes)(*arguments)
 
 
 def _sum(t: Tensor) -> Tensor:

@@ -1,0 +1,81 @@
+"""A Cayley step looked at closely: what its method achieved, not what it believes.
+
+Shapes: q, x [rows, P] complex, weights of H [3, P]. Costs one product more than the step, in double; the timed path
+(`solve.advance`) knows none of this.
+    (1) residual |b - A x| / |b| per token, b - A x = (q - x) - i a H (q + x), b = q - i a H q
+    (2) |x - x*| <= |b - A x| <= residual |A| |x*|, for A is normal with singular values >= 1 and |x*| = |q|
+"""
+
+from dataclasses import dataclass
+from math import hypot
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sem_impl.hamiltonian import cached, spectral_bound
+from sem_impl.kernels import KERNELS, Eager
+from sem_impl.solve import MATRICES, Step, advance
+
+Outcome = Literal["converged", "stalled", "breakdown", "diverged"]
+
+
+@dataclass(frozen=True)
+class Solved:
+    x: Tensor
+    """[rows, P] complex"""
+    residual: Tensor
+    """The true |b - A x| / |b| per token, 0 where b = 0."""
+    iterations: Tensor
+    """Updates of x per token."""
+    products: int
+    """Products H v per token."""
+    outcome: Outcome
+
+
+def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
+    """The same step looked at closely, q [rows, P] complex: what came of it, for one product more, in double."""
+    kernels = KERNELS[step.kernels]
+    multiply = MATRICES[step.matrix](weights)
+    updates = torch.zeros(len(q), dtype=torch.int64, device=q.device)
+    products = 0
+
+    def watch(active: Tensor | None) -> None:
+        updates.add_(1 if active is None else active)
+
+    def product(*blocks: Tensor, **scales: float) -> None:
+        nonlocal products
+        products += 1
+        multiply(*blocks, **scales)
+
+    x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
+    residual = true_residual(q, x, weights, step.a)
+    return Solved(x, residual, updates, products, _outcome(step, residual, updates, weights))
+
+
+def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
+    """|b - A x| / |b| per row, in double: b - A x = (q - x) - i a H (q + x)."""
+    H = cached(weights.double())
+    q, x = q.to(torch.complex128), x.to(torch.complex128)
+
+    def shifted(v: Tensor, of: Tensor) -> Tensor:
+        """|v - i a H of| per row."""
+        block = Eager.block(of)
+        H(block.clone(), block)
+        return (v - 1j * a * Eager.field(block)).norm(dim=1)
+
+    error, size = shifted(q - x, q + x), shifted(q, q)
+    return torch.where(size > 0, error / size, error)
+
+
+def _outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
+    """Of the worst token. Allowed is |A| times (the tolerance and a rounding of x in every update): `chebyshev` bounds
+    the error of x, the others that of A x. Before the limit a token stops only by converging or by breaking down."""
+    growth = hypot(1, step.a * spectral_bound(weights))
+    rounding = torch.finfo(weights.dtype).eps * (4 + updates)
+    failed = ~(residual <= growth * (step.tolerance + rounding))
+    if not failed.any():
+        return "converged"
+    if not residual.max() <= 1:
+        return "diverged"
+    return "stalled" if (updates[failed] == step.max_iterations).any() else "breakdown"
