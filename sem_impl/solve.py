@@ -103,9 +103,9 @@ def _conjugate(A: Operator, field: Tensor, pairing: str) -> Tensor:
         A.watch(active)
         k.turn(p, r, m, beta)
         A.product(p, Hp)
-        k.advance(x, r, p, Hp, _ratio(active, rho, k.curvature(p, Hp, A.a)), A.a)
+        c = _ratio(active, rho, k.curvature(p, Hp, A.a))
         before = rho
-        size, rho = k.sizes(r, m)
+        size, rho = k.step(x, r, p, Hp, c, A.a, m)
         beta = _ratio(active, rho, before)
     return k.field(x)
 
@@ -139,9 +139,9 @@ def cgnr(A: Operator, field: Tensor) -> Tensor:
         gamma = k.total(s, m)
         k.turn(p, s, m, _ratio(active, gamma, before))
         A.product(p, s)
-        k.advance(x, r, p, s, _ratio(active, gamma, k.curvature(p, s, A.a)), A.a)
+        c = _ratio(active, gamma, k.curvature(p, s, A.a))
         before = gamma
-        size, _ = k.sizes(r, None)
+        size, _ = k.step(x, r, p, s, c, A.a, None)
     return k.field(x)
 
 

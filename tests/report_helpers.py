@@ -7,13 +7,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from statistics import fmean, stdev
+
+from report_claims import claims
+from report_numbers import STAGE, TOTAL, interval, noisy
 
 from harness.records import (
     Analysis,
     Cell,
     CellSummary,
-    ClaimVerdict,
     Contrast,
     Effect,
     Environment,
@@ -28,7 +29,6 @@ from harness.records import (
     StageTime,
 )
 
-T_95 = {2: 12.706, 4: 3.182, 6: 2.571, 10: 2.262}
 SWITCHES = {
     "matrix": ("rebuild", "cached"),
     "preconditioner": ("none", "block_jacobi"),
@@ -37,8 +37,6 @@ SWITCHES = {
 }
 GAIN = {"matrix": 0.31, "preconditioner": 1.04, "tolerance": 0.86, "kernels": 0.78}
 BASELINE_S = 0.732
-STAGE = "stage"
-TOTAL = "total"
 
 
 @dataclass(frozen=True)
@@ -53,18 +51,6 @@ class Folder:
 
     def analysis(self) -> Analysis:
         return self.stored[1]
-
-
-def interval(readings: list[float], *, log: bool = False) -> Interval:
-    values = [math.log(value) for value in readings] if log else readings
-    half = T_95[len(values)] * stdev(values) / math.sqrt(len(values))
-    low, point, high = fmean(values) - half, fmean(values), fmean(values) + half
-    ends = (math.exp(low), math.exp(point), math.exp(high)) if log else (low, point, high)
-    return Interval(low=ends[0], point=ends[1], high=ends[2], n=len(values))
-
-
-def noisy(value: float, n: int, random: Random, spread: float = 0.004) -> list[float]:
-    return [value * math.exp(random.gauss(0, spread)) for _ in range(n)]
 
 
 def environment() -> Environment:
@@ -345,135 +331,6 @@ def _analysis(
     )
 
 
-def verdict(**given: object) -> ClaimVerdict:
-    usual = {
-        "document": "sem_topology_report.md",
-        "section": "3.1",
-        "line": 121,
-        "headline": False,
-        "relation": "at_least",
-        "tolerance": 0.0,
-        "unit": "%",
-        "measured": None,
-        "defended": None,
-        "scope": "P 2048, 512 rows, dt 0.1, forward, 1 thread, cpu",
-        "reason": "",
-        "command": "semh run suites/cayley.yaml --preset quick",
-    }
-    return ClaimVerdict(**{**usual, **given})
-
-
-def claims(n: int, random: Random) -> tuple[ClaimVerdict, ...]:
-    share = noisy(24.1, n, random, 0.01)
-    whole = noisy(17.1, n, random, 0.04)
-    cached = noisy(69.0, n, random, 0.004)
-    jacobi = [reading - 4 for reading in noisy(1.0, n, random, 0.4)]
-    document = "size document, batch 1, forward, 1 thread, cpu"
-    return (
-        verdict(
-            id="sem_topology.propagator_share",
-            statement="Cayley-Soliton consumes 78 % of compute.",
-            headline=True,
-            relation="about",
-            stated=78,
-            tolerance=3,
-            verdict="refuted",
-            measured=interval(share),
-            defended=interval(share).high,
-            trials=tuple(share),
-            scope=document,
-            reason="the whole interval lies below 75 %",
-            part=TOTAL,
-            cell="t0",
-            stage="propagator",
-            beside=("With eight propagator layers the share is larger; see suites/document.yaml.",),
-        ),
-        verdict(
-            id="sem_topology.total_saving",
-            statement="The four changes save 43 % of the total.",
-            headline=True,
-            stated=43,
-            verdict="qualified",
-            measured=interval(whole),
-            defended=interval(whole).low,
-            trials=tuple(whole),
-            scope=document,
-            holds_where=("eight propagator layers, forward",),
-            reason="below 43 % at the document's own size",
-            part=TOTAL,
-            cell="t1",
-        ),
-        verdict(
-            id="sem_topology.caching",
-            statement="Caching the CSR matrix saves 15 % of the stage.",
-            stated=15,
-            verdict="supported",
-            measured=interval(cached),
-            defended=interval(cached).low,
-            trials=tuple(cached),
-            reason="the whole interval lies above 15 %",
-            part=STAGE,
-            cell="s8",
-            beside=("Main effect in the factorial: 69 %.",),
-        ),
-        verdict(
-            id="sem_topology.jacobi",
-            statement="Block-Jacobi preconditioning saves 20 % of the stage.",
-            stated=20,
-            verdict="refuted",
-            measured=interval(jacobi),
-            defended=interval(jacobi).high,
-            trials=tuple(jacobi),
-            reason="the whole interval lies below 20 %",
-            part=STAGE,
-            cell="s4",
-        ),
-        verdict(
-            id="sem_topology.fusion",
-            statement="Fused kernels save 25 % of the stage.",
-            stated=25,
-            verdict="inconclusive",
-            measured=interval(noisy(22.0, n, random, 0.15)),
-            reason="the interval holds 25 %; about 14 trials would settle it",
-            part=STAGE,
-            cell="s1",
-        ),
-        verdict(
-            id="sem_topology.wrong_output",
-            statement="Adaptive tolerance with block-Jacobi saves 28 % of the stage.",
-            stated=28,
-            verdict="invalid",
-            reason="output error 0.4 beyond its tolerance",
-            part=STAGE,
-            cell="s5",
-        ),
-        verdict(
-            id="sem_p0_issues.iterations",
-            statement="Iterations fall below 3 on average.",
-            relation="at_most",
-            stated=3,
-            unit="iterations",
-            verdict="refuted",
-            measured=Interval(point=7, low=7, high=7, n=n),
-            defended=7,
-            trials=(7.0,) * n,
-            part=STAGE,
-            cell="s4",
-        ),
-        *(
-            verdict(
-                id=f"sem_topology.training_{n}",
-                statement=f"All toggles save {low} to {low + 10} % of a training step.",
-                stated=low,
-                verdict="untested",
-                reason="this suite runs no training step",
-                command="semh run suites/wide.yaml --preset quick",
-            )
-            for n, low in enumerate((40, 50), 1)
-        ),
-    )
-
-
 def cayley(*, n: int = 6, preset: str = "quick") -> tuple[Manifest, Analysis]:
     random = Random(20261121)
     stage, total = stage_part(), total_part()
@@ -506,84 +363,3 @@ def withheld(stored: tuple[Manifest, Analysis], reason: str, *, stable: bool) ->
         for each in analysis.claims
     )
     return manifest, analysis.model_copy(update={"parts": tuple(parts), "claims": judged})
-
-
-HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>|`*_[a](javascript:b)../../etc\x1b[31m\u202e'
-RTL = "שלום עולם"
-
-
-def hostile(stored: tuple[Manifest, Analysis]) -> tuple[Manifest, Analysis]:
-    """Every text a user can give is an attack, or very long, or runs from right to left."""
-    manifest, analysis = stored
-    names = {cell.id: HOSTILE + cell.id for part in manifest.plan.parts for cell in part.cells}
-    parts = tuple(
-        part.model_copy(
-            update={
-                "name": HOSTILE + part.name,
-                "cells": tuple(
-                    cell.model_copy(update={"name": names[cell.id], "part": HOSTILE + part.name}) for cell in part.cells
-                ),
-                "notes": (HOSTILE,),
-                "factors": {HOSTILE + key: (HOSTILE, RTL) for key in part.factors},
-            }
-        )
-        for part in manifest.plan.parts
-    )
-    analysed = tuple(
-        part.model_copy(
-            update={
-                "part": HOSTILE + part.part,
-                "reasons": (HOSTILE,),
-                "stable": False,
-                "notes": (HOSTILE, RTL),
-                "dead_switches": (HOSTILE, RTL),
-                "exclusions": (Exclusion(reason=HOSTILE, count=2),),
-                "cells": tuple(
-                    cell.model_copy(
-                        update={
-                            "name": names[cell.cell],
-                            "detail": HOSTILE,
-                            "notes": (RTL,),
-                            "probes": {HOSTILE: RTL, "outcome": "diverged"},
-                            "stages": tuple(s.model_copy(update={"stage": HOSTILE + s.stage}) for s in cell.stages),
-                        }
-                    )
-                    for cell in part.cells
-                ),
-                "contrasts": tuple(
-                    each.model_copy(update={"changes": {HOSTILE: (RTL, HOSTILE)}, "reason": HOSTILE})
-                    for each in part.contrasts
-                ),
-            }
-        )
-        for part in analysis.parts
-    )
-    judged = tuple(
-        claim.model_copy(
-            update={
-                "id": HOSTILE + claim.id,
-                "statement": "x" * 10_000 if number == 2 else f"{RTL} {HOSTILE}",
-                "scope": HOSTILE,
-                "reason": RTL if number % 2 else HOSTILE,
-                "holds_where": (HOSTILE,),
-                "beside": (HOSTILE,),
-                "unit": HOSTILE if number == 0 else claim.unit,
-                "command": "semh run ```\n" + HOSTILE,
-                "part": HOSTILE + claim.part if claim.part else None,
-            }
-        )
-        for number, claim in enumerate(analysis.claims)
-    )
-    plan = manifest.plan.model_copy(
-        update={"suite": "../../" + HOSTILE, "title": f"{RTL} {HOSTILE}", "suite_file": HOSTILE, "parts": parts}
-    )
-    stated = manifest.model_copy(
-        update={
-            "run": "../../" + HOSTILE,
-            "plan": plan,
-            "suite_text": f"suite: {HOSTILE}\n```\n</pre>",
-            "command": HOSTILE,
-            "facts": {HOSTILE: {HOSTILE: HOSTILE}},
-        }
-    )
-    return stated, analysis.model_copy(update={"parts": analysed, "claims": judged, "abandoned": (HOSTILE,)})

@@ -143,7 +143,7 @@ def test_fifty_kills_lose_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             folder.path.rename(tmp_path / folder.name)  # the next runner finds nothing to resume
             finished.append(RunFolder(tmp_path / folder.name))
             runner = None
-        elif draw.random() < 0.5:
+        elif draw.random() < 0.7:
             runner.kill()
             runner = None
             killed["runner"] += 1

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from report_helpers import Folder, cayley, hostile
+from report_helpers import Folder, cayley
+from report_hostile import hostile
 
 from harness.report import render
 

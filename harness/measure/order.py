@@ -2,7 +2,8 @@
 
 Drawn at random per pair of blocks and mirrored in the second of the pair (ABBA), so that a drift that is linear over
 the pair cancels. In long blocks the baseline comes back every fourth cell, so that every cell has one near by on both
-sides (two others have one near by anyway). The staged arm has a segment of its own beside the bare one: it must not move a cell away from its baseline.
+sides (one or two others have one near by anyway). The staged arm has a segment of its own beside the bare one: it must
+not move a cell away from its baseline.
 """
 
 from __future__ import annotations

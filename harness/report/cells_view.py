@@ -38,7 +38,7 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     return Block(
         run.title(plan.name),
         words.under(plan),
-        (*_in_full(plan), *_compared(part), *_merged(plan)),
+        (*_in_full(plan), *_compared(part), *(safe(note) for note in plan.notes)),
         (_times(part, run), _outputs(plan, part, run)),
         warnings,
     )
@@ -60,12 +60,6 @@ def _compared(part: PartAnalysis) -> Iterator[str]:
         yield f"{which} were compared with the oracle at {safe(size)}."
 
 
-def _merged(plan: Part) -> Iterator[str]:
-    for cell in plan.cells:
-        if cell.merged:
-            yield f"{label(cell.name)} also stands for {words.listed(label(name) for name in cell.merged)}."
-
-
 def failures(part: PartAnalysis) -> Iterator[str]:
     for cell in part.cells:
         if cell.outcome != "measured":
@@ -77,13 +71,13 @@ def _outcome_word(cell: CellSummary) -> str:
     return label(cell.outcome.replace("_", " "))
 
 
-def unsolved(part: PartAnalysis) -> Iterator[str]:
+def unsolved(part: PartAnalysis, *, briefly: bool = False) -> Iterator[str]:
     """Said once for each way a solver can end short of its tolerance."""
     ended: dict[str, list[str]] = {}
     for cell in part.cells:
         word = words.unsolved(cell)
         if word:
-            ended.setdefault(word.lower(), []).append(f"{label(cell.name)}{_how_far(cell)}")
+            ended.setdefault(word.lower(), []).append(label(cell.name) + ("" if briefly else _how_far(cell)))
     for word, names in ended.items():
         yield (
             f"The solver {ENDINGS.get(word, word)} short of its tolerance, so that the time is that of an unfinished "
@@ -92,23 +86,23 @@ def unsolved(part: PartAnalysis) -> Iterator[str]:
 
 
 def _how_far(cell: CellSummary) -> str:
-    readings = [
-        f"{label(name.replace('_', ' '))} {numbers.reading(value)}"
-        for name, value in cell.probes.items()
-        if not isinstance(value, str) and ("iteration" in name or "residual" in name)
-    ]
-    return f" ({', '.join(readings)})" if readings else ""
+    read = {name: numbers.reading(value) for name, value in cell.probes.items() if not isinstance(value, str)}
+    residual = next((text for name, text in read.items() if "residual" in name), None)
+    iterations = next((text for name, text in reversed(read.items()) if "iteration" in name), None)
+    told = (residual and f"residual {residual}", iterations and f"after {iterations} iterations")
+    return f" ({' '.join(filter(None, told))})" if any(told) else ""
 
 
 def _times(part: PartAnalysis, run: Run) -> Table:
     factor, unit = numbers.time_unit(cell.time_s.point for cell in part.cells if cell.time_s)
+    memory = any(cell.peak_bytes is not None for cell in part.cells)
     columns = (
         Column("Cell"),
         Column(f"Time, {unit} [95 % interval]", True),
         Column("n, trials", True),
         Column("Ratio to baseline", True),
         Column("Verdict"),
-        Column("Peak, MiB", True),
+        *((Column("Peak, MiB", True),) if memory else ()),
     )
     rows = tuple(
         (
@@ -116,11 +110,11 @@ def _times(part: PartAnalysis, run: Run) -> Table:
             Entry(numbers.with_interval(cell.time_s, factor) if cell.time_s else _outcome_word(cell)),
             Entry(str(cell.time_s.n) if cell.time_s else ""),
             *_against(cell, run),
-            Entry(numbers.mebibytes(cell.peak_bytes) if cell.peak_bytes is not None else ""),
+            *((Entry(numbers.mebibytes(cell.peak_bytes) if cell.peak_bytes else ""),) if memory else ()),
         )
         for cell in part.cells
     )
-    return Table("Time and memory of every cell", columns, rows)
+    return Table("Time and memory of every cell" if memory else "Time of every cell", columns, rows)
 
 
 def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:

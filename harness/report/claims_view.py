@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.records import ClaimVerdict, Contrast, PartAnalysis
+from harness.records import ClaimVerdict, Contrast, Interval, PartAnalysis
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Claim, Figure, Row, Rows
@@ -21,7 +21,7 @@ def claims(run: Run) -> tuple[Claim, ...]:
 
 def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
     name = f"claim-{number}-{slug(verdict.id)}"
-    measured = verdict.measured
+    measured = fit(verdict)
     shown = numbers.with_interval(measured, unit=safe(verdict.unit, UNIT)) if measured else ""
     return Claim(
         name=name,
@@ -47,20 +47,27 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
     )
 
 
+def fit(verdict: ClaimVerdict) -> Interval | None:
+    """What may be printed: nothing where a guard broke."""
+    return None if verdict.verdict == "invalid" else verdict.measured
+
+
 def _defended(verdict: ClaimVerdict) -> str:
-    if verdict.defended is None or verdict.measured is None:
+    measured = fit(verdict)
+    if verdict.defended is None or measured is None:
         return ""
-    number = words.with_unit(numbers.in_digits_of(verdict.defended, verdict.measured), verdict.unit)
+    number = words.with_unit(numbers.in_digits_of(verdict.defended, measured), verdict.unit)
     return number if verdict.relation == "about" else f"{words.RELATIONS[verdict.relation]} {number}"
 
 
 def _readings(verdict: ClaimVerdict) -> Iterator[str]:
-    for trial in verdict.trials:
-        yield numbers.in_digits_of(trial, verdict.measured) if verdict.measured else numbers.brief(trial)
+    measured = fit(verdict)
+    if measured:
+        yield from (numbers.in_digits_of(trial, measured) for trial in verdict.trials)
 
 
 def _figure(verdict: ClaimVerdict, name: str, shown: str) -> Figure | None:
-    measured = verdict.measured
+    measured = fit(verdict)
     if measured is None:
         return None
     dots = (Row("trials, one dot each", f"n = {len(verdict.trials)}", dots=verdict.trials),) if verdict.trials else ()

@@ -26,10 +26,10 @@ def edge_figures(plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
     groups = [(where, list(cells)) for where, cells in groupby(ordered, key=lambda cell: run.varied(cell))]
     worth = [(where, cells) for where, cells in groups if len(cells) > 2]
     for number, (where, cells) in enumerate(worth[:DRAWN], 1):
-        yield _figure(plan, cells, where, number, len(worth))
+        yield _figure(plan, cells, where, number, len(worth), run)
 
 
-def _figure(plan: Part, cells: list[CellSummary], where: str, number: int, of: int) -> Figure:
+def _figure(plan: Part, cells: list[CellSummary], where: str, number: int, of: int, run: Run) -> Figure:
     timed = sorted((cell.time_s.point, cell.error or 0.0, cell) for cell in cells if cell.time_s)
     factor, unit = numbers.time_unit(time for time, _, _ in timed)
     points, best = [], math.inf
@@ -38,7 +38,7 @@ def _figure(plan: Part, cells: list[CellSummary], where: str, number: int, of: i
         on_edge = sound and error < best
         best = min(best, error) if sound else best
         mark = words.MEASURED_MARK if sound else words.BROKEN_MARK
-        points.append(Point(label(cell.name), time * factor, error, mark, on_edge))
+        points.append(Point(_name(cell, run), time * factor, error, mark, on_edge))
     left_out = f" {DRAWN} of {of} sets of conditions are drawn." if of > DRAWN and number == DRAWN else ""
     return Figure(
         f"edge-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
@@ -51,3 +51,10 @@ def _figure(plan: Part, cells: list[CellSummary], where: str, number: int, of: i
             tuple(points),
         ),
     )
+
+
+def _name(cell: CellSummary, run: Run) -> str:
+    """The levels that set it apart from its baseline, which is all a point has room for."""
+    contrast = run.contrasts.get((cell.part, cell.cell))
+    changed = [label(after) for _, after in contrast.changes.values()] if contrast else []
+    return " + ".join(changed) or label(cell.name)

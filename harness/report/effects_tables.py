@@ -74,12 +74,12 @@ def _notes(contrast: Contrast, run: Run) -> Iterator[str]:
     word = run.unsolved(contrast)
     if word:
         yield f"solver {label(word)}: the time of an unfinished computation"
-    if contrast.reason:
+    if contrast.reason and contrast.verdict != "withheld":
         yield safe(contrast.reason)
     if contrast.degraded:
         yield "degraded: under half the blocks survived"
     if contrast.clock == "cpu":
-        yield "process CPU time, not wall time"
+        yield "by process CPU time"
     if contrast.n_to_settle is not None:
         yield f"about {words.count(contrast.n_to_settle, 'trial')} would settle it"
 

@@ -97,34 +97,46 @@ def _kind(contrast: Contrast) -> str:
 
 
 def _forests(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
-    rows: list[Row] = []
-    for (where, kind), group in groupby(ordered, key=lambda each: (run.varied(each), _kind(each))):
-        rows.append(Row(f"{kind}, {where}" if where else kind, heading=True))
-        rows += [_forest_row(contrast, run) for contrast in group]
-    if part.control:
-        rows += [Row("Control", heading=True), _row(words.CONTROL, part.control, words.CONTROL_MARK)]
-    mains = [effect for effect in part.effects if len(effect.factors) == 1]
-    for where, effects in groupby(mains, key=lambda each: words.conditions(each.conditions)):
-        title = "Main effects, averaged over the other switches"
-        rows.append(Row(f"{title}, {where}" if where else title, heading=True))
-        rows += [_effect_row(effect) for effect in effects]
-    parts = [rows[start : start + ROWS_A_FIGURE] for start in range(0, len(rows), ROWS_A_FIGURE)]
+    drawn = _fitted(list(_groups(ordered, part, run)))
     floor = part.floor
     said = f", grey: noise floor ± {numbers.share(floor)}" if floor is not None else ""
-    for number, chunk in enumerate(parts, 1):
+    for number, rows in enumerate(drawn, 1):
         yield Figure(
             f"effects-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
-            "Time ratio of each change" + (f", {number} of {len(parts)}" if len(parts) > 1 else ""),
+            "Time ratio of each change" + (f", {number} of {len(drawn)}" if len(drawn) > 1 else ""),
             "Left of the line is faster. The numbers are in the tables below.",
             Rows(
                 "time over the baseline's time (log axis)",
-                tuple(chunk),
+                tuple(rows),
                 log=True,
                 reference=1.0,
                 reference_label=f"1.0 = baseline{said}",
                 band=(1 / (1 + floor), 1 + floor) if floor is not None else None,
             ),
         )
+
+
+def _groups(ordered: list[Contrast], part: PartAnalysis, run: Run) -> Iterator[list[Row]]:
+    """Each a heading and its rows."""
+    for (where, kind), group in groupby(ordered, key=lambda each: (run.varied(each), _kind(each))):
+        yield [Row(f"{kind}, {where}" if where else kind, heading=True), *(_forest_row(each, run) for each in group)]
+    if part.control:
+        yield [Row("Control", heading=True), _row(words.CONTROL, part.control, words.CONTROL_MARK)]
+    mains = [effect for effect in part.effects if len(effect.factors) == 1]
+    for where, effects in groupby(mains, key=lambda each: words.conditions(each.conditions)):
+        title = "Main effects, averaged over the other switches"
+        yield [Row(f"{title}, {where}" if where else title, heading=True), *(_effect_row(each) for each in effects)]
+
+
+def _fitted(groups: list[list[Row]]) -> list[list[Row]]:
+    """As few figures as hold the groups whole, each of about `ROWS_A_FIGURE` rows at most."""
+    figures: list[list[Row]] = []
+    for group in groups:
+        if figures and len(figures[-1]) + len(group) <= ROWS_A_FIGURE:
+            figures[-1] += group
+        else:
+            figures.append(list(group))
+    return figures
 
 
 def _forest_row(contrast: Contrast, run: Run) -> Row:

@@ -48,7 +48,9 @@ def _chart(figure: Figure) -> Markup:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", PDI)) else ".")
+    """A reason as a sentence of its own; a name at its beginning keeps its letters."""
+    begun = text[:1].upper() + text[1:] if text.split(" ")[0].isalpha() else text
+    return begun if text.endswith((".", "!", "?", PDI)) else f"{begun}."
 
 
 def _trial_count(text: str) -> str:

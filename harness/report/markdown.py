@@ -63,7 +63,8 @@ def _headline(report: Report) -> Iterator[str]:
         yield from _rows(columns, (False, True, True, True, False), [_headline_row(claim) for claim in report.headline])
         yield from (f"- {escape(line)}" for claim in report.headline for line in _said(claim))
         yield ""
-    yield from (f"- {escape(line)}" for line in report.changes)
+    if report.changes:
+        yield from (*(f"- {escape(line)}" for line in report.changes), "")
     counted = ", ".join(f"{number} {mark.shape} {mark.word}" for mark, number in report.counts)
     yield from (f"**{counted or 'no claims'}**; {escape(report.floor)}.", "")
 

@@ -24,7 +24,7 @@ def repeat_section(manifest: Manifest, data: str) -> Section:
         "Machine and versions", "", tuple(_missing(manifest.environment)), (_machine(manifest.environment),)
     )
     suite = Block(
-        "Suite, as it was run", "", (), (Code(label(manifest.plan.suite_file), listing(manifest.suite_text), True),)
+        "Suite, as it was run", "", (), (Code(words.suite_file(manifest.plan), listing(manifest.suite_text), True),)
     )
     place = "/".join(quote(step) for step in data.split("/"))
     links = (
@@ -51,7 +51,7 @@ def _facts(manifest: Manifest) -> Table:
     dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[environment.dirty]
     rows = [
         ("Run", label(manifest.run)),
-        ("Suite file", label(plan.suite_file)),
+        ("Suite file", words.suite_file(plan)),
         ("Suite SHA-256", label(plan.suite_sha256)),
         ("Code revision", f"{label(environment.revision)}{dirty}" if environment.revision else "not under git"),
         ("Code SHA-256", label(environment.code_sha256)),

@@ -104,7 +104,7 @@ def _line(name: str, ratio: Interval | None, mark: Mark) -> tuple[RenderableType
 def _troubles(run: Run) -> Iterator[str]:
     for part in run.analysis.parts:
         yield from failures(part)
-        yield from unsolved(part)
+        yield from unsolved(part, briefly=True)
         if part.dead_switches:
             yield f"Dead switches: {words.listed(label(name) for name in part.dead_switches)}."
 

@@ -133,6 +133,11 @@ def suite_name(plan: Plan) -> str:
     return plain(plan.suite if known else plan.suite_file)
 
 
+def suite_file(plan: Plan) -> str:
+    """Folder and name: what lies above is nobody's business but the machine's."""
+    return label("/".join(PurePath(plan.suite_file).parts[-2:]))
+
+
 def stated(claim: ClaimVerdict) -> str:
     return f"{RELATIONS[claim.relation]} {with_unit(exact(claim.stated), claim.unit)}"
 

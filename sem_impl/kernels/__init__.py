@@ -19,8 +19,8 @@ pairing is bilinear, else real. The caller has computed H v (H p).
 
     operate(v, Hv, a)          Hv <- v + i a Hv
     sizes(r, m)                |r|^2 and total(r, m)
-    curvature(p, Hp, a)        see above; Hp may become A p, and after this only `advance` reads it
-    advance(x, r, p, Hp, c, a) x += c p, r -= c A p
+    curvature(p, Hp, a)        see above; Hp may become A p, and after this only `step` reads it
+    step(x, r, p, Hp, c, a, m) x += c p, r -= c A p; then sizes(r, m)
     turn(p, r, m, c)           p <- m r + c p
     start(v, x, c)             x <- c v; here and below c is one number
     recur(after, now, f, x, c) after <- after - f now; x += c after

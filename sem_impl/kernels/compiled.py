@@ -111,17 +111,17 @@ def _curvature(pairing, pr, pi, hr, hi, a):
             return _real(ur, ui, ur, ui)
 
 
-def _advance(xr, xi, rr, ri, pr, pi, hr, hi, cr, ci, a):
+def _sizes(pairing, rr, ri, mr, mi):
+    return *_real(rr, ri, rr, ri), *_total(pairing, rr, ri, mr, mi)
+
+
+def _move(xr, xi, rr, ri, pr, pi, hr, hi, cr, ci, a):
     dr, di = _times(cr, ci, pr, pi)
     xr.add_(dr)
     xi.add_(di)
     dr, di = _times(cr, ci, pr - a * hi, pi + a * hr)
     rr.sub_(dr)
     ri.sub_(di)
-
-
-def _sizes(pairing, rr, ri, mr, mi):
-    return *_real(rr, ri, rr, ri), *_total(pairing, rr, ri, mr, mi)
 
 
 def _turn(pr, pi, rr, ri, mr, mi, cr, ci):
@@ -220,9 +220,12 @@ class Compiled:
         size, *sums = run(_sizes, self.pairing, *planes(r), *parts(m, r))
         return size, self._number(sums)
 
-    @staticmethod
-    def advance(x: Tensor, r: Tensor, p: Tensor, Hp: Tensor, c: Tensor, a: float) -> None:
-        run(_advance, *planes(x), *planes(r), *planes(p), *planes(Hp), *parts(c, r), r.new_tensor(a))
+    def step(
+        self, x: Tensor, r: Tensor, p: Tensor, Hp: Tensor, c: Tensor, a: float, m: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        # two leaves: in one, inductor forms the new r twice, once to store and once to sum
+        run(_move, *planes(x), *planes(r), *planes(p), *planes(Hp), *parts(c, r), r.new_tensor(a))
+        return self.sizes(r, m)
 
     @staticmethod
     def turn(p: Tensor, r: Tensor, m: Tensor | None, c: Tensor) -> None:

@@ -65,8 +65,9 @@ class Eager:
             case _:
                 return self._real(Hp, Hp)
 
-    @staticmethod
-    def advance(x: Tensor, r: Tensor, p: Tensor, Ap: Tensor, c: Tensor, _: float) -> None:
+    def step(
+        self, x: Tensor, r: Tensor, p: Tensor, Ap: Tensor, c: Tensor, _: float, m: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         if c.is_complex():
             number(x).addcmul_(number(p), c)
             number(r).addcmul_(number(Ap), c, value=-1)
@@ -74,6 +75,7 @@ class Eager:
             c = c.repeat_interleave(2)
             x.addcmul_(p, c)
             r.addcmul_(Ap, c, value=-1)
+        return self.sizes(r, m)
 
     @staticmethod
     def turn(p: Tensor, r: Tensor, m: Tensor | None, c: Tensor) -> None:
@@ -99,32 +101,36 @@ class Eager:
 
     @staticmethod
     def kerr(psi: Tensor, kappa: Tensor) -> Tensor:
-        return _turned(psi, kappa, 1).mul_(psi)
+        theta = _intensity(psi).mul_(kappa)
+        return torch.complex(theta.cos(), theta.sin()).mul_(psi)
 
     @staticmethod
     def kerr_adjoint(psi: Tensor, kappa: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-        t = _turned(psi, kappa, -1).mul_(g)
-        m = t.imag * psi.real - t.real * psi.imag
-        g_kappa = (m * _intensity(psi)).sum(0)
+        size = _intensity(psi)
+        theta = size * -kappa
+        t = torch.complex(theta.cos(), theta.sin()).mul_(g)
+        m = (t.imag * psi.real).sub_(t.real * psi.imag)
+        g_kappa = size.mul_(m).sum(0)
         return t.addcmul_(psi, m.mul_(2 * kappa).to(psi.dtype)), g_kappa
 
     @staticmethod
     def edge_gradients(q: Tensor, psi: Tensor, g: Tensor, g_q: Tensor) -> Tensor:
-        z, y = torch.view_as_real(g + g_q), torch.view_as_real(q + psi)
+        z, y = _wrapped((g + g_q).conj_physical_()), _wrapped(q + psi)
+        P, dz, dy = q.shape[1], torch.empty_like(q), torch.empty_like(q)
 
         def along(o: int) -> Tensor:
-            dz, dy = z - z.roll(-o, 1), y - y.roll(-o, 1)
-            return (dz[..., 0] * dy[..., 1]).sub_(dz[..., 1] * dy[..., 0]).sum(0)
+            torch.sub(z[:, :P], z[:, o : o + P], out=dz)
+            torch.sub(y[:, :P], y[:, o : o + P], out=dy)
+            return dz.mul_(dy).sum(0).imag
 
         return torch.stack([along(o) for o in OFFSETS]) / 4
 
 
+def _wrapped(v: Tensor) -> Tensor:
+    """v, and its first columns once more behind the last: node i + o of a periodic graph is column i + o."""
+    return torch.cat((v, v[:, : OFFSETS[-1]]), 1)
+
+
 def _intensity(psi: Tensor) -> Tensor:
-    return torch.view_as_real(psi).square().sum(-1)
-
-
-def _turned(psi: Tensor, kappa: Tensor, sign: int) -> Tensor:
-    """exp(sign i kappa |psi|^2)"""
     parts = torch.view_as_real(psi)
-    theta = parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1]).mul_(kappa)
-    return torch.complex(theta.cos(), theta.sin() if sign > 0 else theta.sin().neg_())
+    return parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1])
