@@ -28,7 +28,7 @@
         |
         +--> report/  reports/<run>/report.md, report.html (reads records, computes nothing)
 
-`records.py` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
+`records/` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
 `harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).
 """
 

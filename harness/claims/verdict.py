@@ -73,6 +73,7 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
         part=part.name,
         cell=cell.id if cell else None,
         stage=address.stage,
+        counted=address.metric not in TIMED,
         trials=shown.reading.trials,
         beside=beside(address, held[1:], analysis, claim.unit),
     )
@@ -223,6 +224,7 @@ def _record(
     part: str | None = None,
     cell: str | None = None,
     stage: str | None = None,
+    counted: bool = False,
     trials: tuple[float, ...] = (),
     beside: tuple[str, ...] = (),
 ) -> ClaimVerdict:
@@ -239,6 +241,7 @@ def _record(
         unit=claim.unit,
         verdict=given,
         measured=measured,
+        counted=counted,
         defended=defended,
         scope=scope,
         holds_where=holds_where,

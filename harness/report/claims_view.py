@@ -22,7 +22,7 @@ def claims(run: Run) -> tuple[Claim, ...]:
 def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
     name = f"claim-{number}-{slug(verdict.id)}"
     measured = fit(verdict)
-    shown = numbers.with_interval(measured, unit=safe(verdict.unit, UNIT)) if measured else ""
+    shown = _measured(verdict, measured) if measured else ""
     return Claim(
         name=name,
         id=label(verdict.id),
@@ -34,10 +34,10 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
         judged_as=words.judged_as(verdict),
         measured=shown,
         defended=_defended(verdict),
-        trials=words.trials(measured) if measured else "",
+        trials=words.trials(measured) if measured and not verdict.counted else "",
         scope=safe(verdict.scope),
         holds_where=tuple(safe(place) for place in verdict.holds_where),
-        reason=safe(verdict.reason),
+        reason=_reason(verdict),
         beside=tuple(safe(sentence) for sentence in verdict.beside),
         guards=tuple(_guards(verdict, run)),
         cells=tuple(_cells(verdict, run)),
@@ -45,6 +45,19 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
         figure=_figure(verdict, name, shown),
         readings=", ".join(_readings(verdict)),
     )
+
+
+def _measured(verdict: ClaimVerdict, measured: Interval) -> str:
+    unit = safe(verdict.unit, UNIT)
+    if verdict.counted and measured.low == measured.high:
+        return f"{numbers.reading(measured.point)} {unit} (counted)"
+    return numbers.with_interval(measured, unit=unit)
+
+
+def _reason(verdict: ClaimVerdict) -> str:
+    if verdict.verdict == "untested" and verdict.command:
+        return f"untested here: {safe(verdict.reason)}; tested by {plain(verdict.command, 1000)}"
+    return safe(verdict.reason)
 
 
 def fit(verdict: ClaimVerdict) -> Interval | None:

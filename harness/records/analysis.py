@@ -1,0 +1,180 @@
+"""What the measurements say: the analysis of a run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.records.base import Interval, Record, Value
+
+
+class StageTime(Record):
+    stage: str
+    direction: Literal["forward", "backward"]
+    time_s: Interval
+    share: Interval
+    """Of the sum of all stages, both directions."""
+
+
+class CellSummary(Record):
+    cell: str
+    part: str
+    name: str
+    outcome: str
+    """`measured`, or an outcome word, or `not run`."""
+    detail: str = ""
+    time_s: Interval | None = None
+    first_call_s: float | None = None
+    steady: bool | None = None
+    warm_up_calls: int | None = None
+    repeat: int | None = None
+    peak_bytes: int | None = None
+    before_bytes: int | None = None
+    probes: dict[str, float | str] = {}
+    error: float | None = None
+    tolerance: float | None = None
+    gradient_error: float | None = None
+    gradient_tolerance: float | None = None
+    sameness_at: str | None = None
+    sameness: Literal["holds", "broken", "not checked"] = "not checked"
+    stages: tuple[StageTime, ...] = ()
+    stage_shares: dict[str, tuple[float, ...]] = {}
+    """Stage -> share of all stages, both directions together, one per trial."""
+    closure: Interval | None = None
+    """1 - sum of stages / end to end, of the staged arm."""
+    probe_cost: float | None = None
+    """Marks x cost of a mark / end to end."""
+    staged_over_bare: Interval | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Contrast(Record):
+    part: str
+    cell: str
+    baseline: str
+    changes: dict[str, tuple[str, str]]
+    """switch -> (baseline's level, this cell's level)."""
+    ratio: Interval | None
+    """time(cell) / time(baseline); below 1 is faster."""
+    trials: tuple[float, ...]
+    """One ratio per trial."""
+    trial_numbers: tuple[int, ...] = ()
+    """Which trials these are."""
+    verdict: Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
+    reason: str = ""
+    clock: Literal["wall", "cpu", "none"] = "wall"
+    degraded: bool = False
+    kept_blocks: int = 0
+    excluded_blocks: int = 0
+    n_to_settle: int | None = None
+    detectable: float | None = None
+    """Smallest |relative change| this contrast could have called at its n and spread."""
+
+
+class Effect(Record):
+    """Main effect (one factor) or two-way interaction, as a time ratio high level / low level."""
+
+    part: str
+    conditions: dict[str, Value]
+    factors: tuple[str, ...]
+    levels: tuple[tuple[str, str], ...]
+    ratio: Interval
+
+
+class ShapleyShare(Record):
+    """What a factor contributed to the total log speed-up from the all-low to the all-high cell; adds up exactly."""
+
+    part: str
+    conditions: dict[str, Value]
+    factor: str
+    ratio: Interval
+    fraction: Interval
+    """Of the total log ratio."""
+
+
+class Exclusion(Record):
+    reason: str
+    count: int
+
+
+class PartAnalysis(Record):
+    part: str
+    stable: bool
+    reasons: tuple[str, ...]
+    """Why not stable."""
+    control: Interval | None
+    """A/A ratio."""
+    floor: float | None
+    """Larger absolute end of the control's interval, as |ratio - 1|."""
+    canary: Interval | None
+    """Second canary reading of a block over the first."""
+    canary_spread: float | None
+    """Relative spread (max / min - 1) of the canary between trials: how much the machine's speed moved."""
+    detectable: float | None
+    lost_share: float | None
+    """Median over samples."""
+    closure: float | None
+    probe_cost: float | None
+    order_effect: Interval | None
+    """Time of the later over the earlier of two equal calls, from the control in mirrored blocks."""
+    exclusions: tuple[Exclusion, ...]
+    trials: int
+    blocks: int
+    """Recorded, all trials."""
+    kept: int
+    """Blocks none of whose pairs was disturbed."""
+    cells: tuple[CellSummary, ...]
+    contrasts: tuple[Contrast, ...]
+    effects: tuple[Effect, ...]
+    shapley: tuple[ShapleyShare, ...]
+    dead_switches: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+ClaimWord = Literal["supported", "refuted", "qualified", "inconclusive", "invalid", "untested"]
+
+
+class ClaimVerdict(Record):
+    id: str
+    document: str
+    section: str
+    line: int
+    statement: str
+    headline: bool
+    relation: Literal["at_least", "at_most", "about"]
+    stated: float
+    tolerance: float
+    unit: str
+    """`%`, `iterations`, ...: stated, measured and defended are in this unit."""
+    verdict: ClaimWord
+    measured: Interval | None
+    counted: bool = False
+    """Measured by a probe, not by a clock: exact, and without an interval."""
+    defended: float | None
+    """Strongest value the data would support: the end of the interval nearest to the claim."""
+    scope: str
+    """Under which conditions it was judged, in words."""
+    holds_where: tuple[str, ...] = ()
+    """For `qualified`: the parts of the scope in which it holds."""
+    reason: str
+    part: str | None = None
+    cell: str | None = None
+    stage: str | None = None
+    """Stage of that cell whose share of the sum of all stages the claim states."""
+    trials: tuple[float, ...] = ()
+    """One reading per trial, in `unit`."""
+    beside: tuple[str, ...] = ()
+    """Sentences of context: the factorial's main effect, the same claim in another mode."""
+    command: str
+    """What repeats (or would test) it."""
+
+
+class Analysis(Record):
+    run: str
+    suite: str
+    parts: tuple[PartAnalysis, ...]
+    claims: tuple[ClaimVerdict, ...]
+    trials_done: int
+    trials_planned: int
+    abandoned: tuple[str, ...]
+    harness_share: float | None
+    """Wall time of the trials' workers outside imports, warm-up and samples, over all their wall time."""

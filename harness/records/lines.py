@@ -1,0 +1,126 @@
+"""Lines of a trial file (`trials/NNN.jsonl`): one JSON object each, Start first, then any of the others, then End."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from harness.records.base import Record, Value
+
+ProcessKind = Literal["prepare", "trial", "sameness", "memory"]
+
+
+class Start(Record):
+    kind: Literal["start"] = "start"
+    process: ProcessKind
+    part: str
+    group: int
+    trial: int
+    attempt: int
+    cells: tuple[str, ...]
+    pid: int
+    started: str
+    threads: int
+    allocator: str
+    load_average: float | None
+    facts: dict[str, Value] = {}
+
+
+class WarmUp(Record):
+    kind: Literal["warm_up"] = "warm_up"
+    cell: str
+    first_call_s: float
+    calls: int
+    steady: bool
+    repeat: int
+    """Calls per sample (1 unless a call takes under a millisecond)."""
+    typical_s: float
+
+
+class ProbeReading(Record):
+    kind: Literal["probe"] = "probe"
+    cell: str
+    values: dict[str, float | str]
+
+
+class Sameness(Record):
+    """Outputs and gradients against the float64 oracle. Relative 2-norm errors."""
+
+    kind: Literal["sameness"] = "sameness"
+    cell: str
+    error: float
+    tolerance: float
+    gradient_error: float | None
+    gradient_tolerance: float | None
+    at: str
+    """`suite size`, or the name of the largest size that could be afforded."""
+    output_digest: str
+    parameter_digest: str
+    parameters: int
+
+
+class Memory(Record):
+    kind: Literal["memory"] = "memory"
+    cell: str
+    before_bytes: int
+    """Resident size with model and batch built, before the first call."""
+    peak_bytes: int
+
+
+OutcomeWord = Literal["crashed", "timed_out", "out_of_memory", "not_finite", "failed"]
+
+
+class Outcome(Record):
+    """A cell that did not give numbers, and why. `failed`: it raised an exception."""
+
+    kind: Literal["outcome"] = "outcome"
+    cell: str
+    outcome: OutcomeWord
+    detail: str
+    during: str = ""
+
+
+class Sample(Record):
+    cell: str
+    """Cell id, or `canary`."""
+    arm: Literal["bare", "staged", "canary"]
+    position: int
+    """Place in the block's order."""
+    time_s: float
+    """Wall time on the device's clock, one call (already divided by `repeat`)."""
+    cpu_s: float | None
+    lost_share: float | None
+    repeat: int = 1
+    stages: dict[str, float] | None = None
+    """`encoder` -> s; in a training mode also `encoder.backward`; staged arm only."""
+    marks: int = 0
+
+
+class Block(Record):
+    kind: Literal["block"] = "block"
+    part: str
+    group: int
+    trial: int
+    block: int
+    samples: tuple[Sample, ...]
+
+
+class MarkCost(Record):
+    kind: Literal["mark_cost"] = "mark_cost"
+    mark_s: float
+    """Cost of one mark of the clock, measured in this process."""
+
+
+class End(Record):
+    kind: Literal["end"] = "end"
+    wall_s: float
+    import_s: float
+    sampled_s: float
+    """Inside timed samples and warm-up."""
+
+
+Line = Annotated[
+    Start | WarmUp | ProbeReading | Sameness | Memory | Outcome | Block | MarkCost | End, Field(discriminator="kind")
+]
+LINE: TypeAdapter[Line] = TypeAdapter(Line)

@@ -1,0 +1,74 @@
+"""What is to be run."""
+
+from __future__ import annotations
+
+from harness.records.base import Record, Value
+
+
+class Cell(Record):
+    """variant x conditions. `conditions` is complete (size resolved, defaults filled in)."""
+
+    id: str
+    part: str
+    name: str
+    variant: dict[str, str]
+    conditions: dict[str, Value]
+    baseline: str
+    """Id of the cell this one is compared with: the baseline variant under the same conditions (maybe itself)."""
+    control: bool = False
+    """A second copy of the baseline (A/A)."""
+    merged: tuple[str, ...] = ()
+    """Names of planned cells that are this very cell because a switch does not apply in them."""
+    merged_variants: tuple[dict[str, str], ...] = ()
+    """Their variants as they were planned."""
+    expect: str | None = None
+    """Outcome the suite expects (`out_of_memory`, ...): that outcome is then no failure."""
+
+
+class Group(Record):
+    """Cells that are resident in one process together. Each holds the baselines of its cells."""
+
+    part: str
+    index: int
+    cells: tuple[str, ...]
+
+
+class Part(Record):
+    name: str
+    system: str
+    """Entry-point name or `module:OBJECT`."""
+    mode: str
+    size: str | None
+    design: str
+    factors: dict[str, tuple[str, ...]]
+    """Varied switches -> levels, the baseline's level first."""
+    varied_conditions: dict[str, tuple[Value, ...]]
+    cells: tuple[Cell, ...]
+    groups: tuple[Group, ...]
+    blocks: int
+    stages: tuple[str, ...]
+    """Stages to be timed in an instrumented arm; empty: none."""
+    memory: bool
+    timeout_s: float
+    notes: tuple[str, ...] = ()
+    """What the plan must say: merged cells, groups."""
+    estimated_bytes: float
+    estimated_flops: float
+    """Of one pass over all cells."""
+
+
+class Plan(Record):
+    suite: str
+    title: str
+    suite_file: str
+    suite_sha256: str
+    preset: str
+    trials: int
+    margin: float
+    seed: int
+    max_minutes: float | None
+    parts: tuple[Part, ...]
+    claims: tuple[str, ...]
+    """Globs over claim ids."""
+    only: tuple[str, ...] = ()
+    """Cells the user restricted the run to; claims about others are untested."""
