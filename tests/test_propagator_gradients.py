@@ -44,9 +44,8 @@ def test_gradcheck_of_the_cayley_step(method, matrix, preconditioner, dt, kernel
     assert torch.autograd.gradcheck(lambda q, w: Cayley.apply(q, w, step, None), (q, weights), fast_mode=True)
 
 
-@pytest.mark.parametrize("a", [0.05, -0.05])
-def test_gradcheck_of_every_entry(a):
-    step = Step(a, "chebyshev", tolerance=1e-13)
+def test_gradcheck_of_every_entry():
+    step = Step(-0.05, "chebyshev", tolerance=1e-13)
     q, weights = rows_of(1, P).requires_grad_(), weights_of(P).requires_grad_()
     assert torch.autograd.gradcheck(lambda q, w: Cayley.apply(q, w, step, None), (q, weights))
 
@@ -75,8 +74,8 @@ def gradients(model, out, psi):
 @pytest.mark.parametrize("dt", [0.1, -0.7])
 @pytest.mark.parametrize("method", ["cocg", "cgnr", "chebyshev", "direct"])
 def test_every_gradient_is_that_of_the_dense_oracle(method, dt, kernels):
-    """A solve to `tolerance` moves the output by at most growth * tolerance, and each gradient by that times a small
-    constant: solved adjoint and solved state both enter (twice), over two layers (twice), through a quartic loss."""
+    """A solve moves its result by at most growth * tolerance; a Kerr phase amplifies that at most 1 + 2 kappa |psi|^2
+    times, 15 for the largest entries here; state and adjoint are solved: 30. (docs/math.md 3.4)"""
     model = propagator(method=method, dt=dt, kernels=kernels)
     model.settings = model.step()
     psi = rows_of(4, P).requires_grad_()
@@ -87,23 +86,24 @@ def test_every_gradient_is_that_of_the_dense_oracle(method, dt, kernels):
         assert (one - other).norm() <= allowed * other.norm()
 
 
-def test_a_tighter_solve_gives_a_closer_gradient():
-    weights, q = weights_of(P), rows_of(4, P)
-    g = rows_of(4, P, seed=3)
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("method", ["cocg", "cgnr", "chebyshev"])
+def test_an_unfinished_solve_costs_the_gradient_no_more_than_derived(method, tolerance):
+    """docs/math.md (3.23), per scale, and |U^H g| per token."""
+    a, weights, q, g = 0.25, weights_of(P), rows_of(4, P), rows_of(4, P, seed=3)
+    step = Step(a, method, tolerance=tolerance)
 
-    def edges(step):
-        w = weights.clone().requires_grad_()
-        out = cayley(q, w, 0.25) if step is None else Cayley.apply(q, w, step, None)
-        return torch.autograd.grad((out * g.conj()).real.sum(), w)[0]
+    def pulled(evolve):
+        w, rows = weights.clone().requires_grad_(), q.clone().requires_grad_()
+        return torch.autograd.grad((evolve(rows, w) * g.conj()).real.sum(), (rows, w))
 
-    exact = edges(None)
-    errors = [
-        ((edges(Step(0.25, "cocg", tolerance=tolerance, max_iterations=300)) - exact).norm() / exact.norm()).item()
-        for tolerance in (1e-4, 1e-8, 1e-12)
-    ]
-    for error, tolerance in zip(errors, (1e-4, 1e-8, 1e-12), strict=True):
-        assert error <= 10 * tolerance * growth(weights, 0.25)
-    assert errors[2] < errors[1] < errors[0]
+    at_q, at_w = pulled(lambda rows, w: Cayley.apply(rows, w, step, None))
+    exact_q, exact_w = pulled(lambda rows, w: cayley(rows, w, a))
+    tau = tolerance * growth(weights, a)
+    assert ((at_q - exact_q).norm(dim=1) <= tau * g.norm(dim=1)).all()
+    allowed = 8 * a * tau * (g.norm(dim=1) * q.norm(dim=1)).sum()
+    assert ((at_w - exact_w).abs().sum(1) <= allowed).all()
+    assert (at_w - exact_w).abs().max() > 0
 
 
 @pytest.mark.parametrize("method", ["cocg", "chebyshev"])

@@ -180,8 +180,7 @@ def _edge_gradients(qr, qi, pr, pi, gr, gi, ur, ui):
 
 
 class Compiled:
-    def __init__(self, field: Tensor, pairing: str = "real") -> None:
-        self.like = field
+    def __init__(self, _: Tensor, pairing: str = "real") -> None:
         self.pairing = pairing
 
     @staticmethod
