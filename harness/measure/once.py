@@ -18,9 +18,11 @@ SAMENESS_RATE = 15e9
 
 
 def prepare(shop: Workshop) -> None:
-    """One untimed call of every cell (compile caches, first-touch costs), then its probes."""
+    """One untimed call of every cell but the control (compile caches, first-touch costs), then its probes."""
     share: Any = None
     for position, cell in enumerate(shop.cells):
+        if cell.control:
+            continue
         done = position / len(shop.cells)
         with shop.guarded(cell.id, "build", done):
             resident = settle_in(cell, shop.system, shop.part.mode, shop.plan.seed, share, shop.batches)
@@ -32,7 +34,7 @@ def prepare(shop: Workshop) -> None:
             if bad is not None:
                 shop.fail(bad)
                 continue
-            if shop.system.probes and not cell.control:
+            if shop.system.probes:
                 shop.breadcrumb.drop(cell.id, "probes", done)
                 values = dict(shop.system.read_probes(resident.model, resident.batch))
                 shop.write(ProbeReading(cell=cell.id, values=values))

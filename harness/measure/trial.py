@@ -15,6 +15,7 @@ from harness.measure.resident import Resident, not_finite, settle_in
 from harness.measure.stages import StageRecorder
 from harness.measure.workshop import Workshop
 from harness.records import Block, MarkCost, Sample, WarmUp
+from harness.stats.pairing import LOST_SHARE_LIMIT
 
 SHORTEST_SAMPLE_S = 1e-3
 SLOW_CALL_S = 0.1
@@ -127,8 +128,7 @@ class _Bench:
         self.shop, self.clock, self.residents, self.warm_ups = shop, clock, residents, warm_ups
         self.watch = Watch(shop.threads)
         self.canary = Canary(clock)
-        self.first: dict[str, float] = {}
-        self.later: dict[str, list[float]] = {}
+        self.times: dict[str, list[float]] = {}
         ready = [shop_cell for shop_cell in shop.cells if shop_cell.id in warm_ups]
         self.cells: dict[str, list[str]] = {}
         for cell in ready:
@@ -154,9 +154,8 @@ class _Bench:
                 samples.append(self._sample(self.residents[cell], arm, position))
         samples.append(self._canary(len(places) + 1))
         for sample in samples:
-            if sample.arm == "bare":
-                self.later.setdefault(sample.cell, []).append(sample.time_s)
-                self.first.setdefault(sample.cell, sample.time_s)
+            if sample.arm == "bare" and (sample.lost_share or 0.0) <= LOST_SHARE_LIMIT:
+                self.times.setdefault(sample.cell, []).append(sample.time_s)
         return Block(
             part=shop.part.name,
             group=shop.process.group,
@@ -166,11 +165,11 @@ class _Bench:
         )
 
     def steady(self, record: WarmUp) -> bool:
-        """For slow cells: the first block agrees with the others."""
-        times = self.later.get(record.cell, [])[1:]
-        if record.typical_s <= SLOW_CALL_S or not times:
+        """For slow cells: the first undisturbed sample agrees with the others."""
+        first, *others = self.times.get(record.cell, [0.0])
+        if record.typical_s <= SLOW_CALL_S or not others:
             return True
-        return bool(abs(np.log(self.first[record.cell] / np.median(times))) <= DRIFT)
+        return bool(abs(np.log(first / np.median(others))) <= DRIFT)
 
     def _canary(self, position: int) -> Sample:
         before = self.watch.read()
