@@ -1,7 +1,7 @@
 """A fixed kernel that no switch can touch: if it changes, the machine changed.
 
-A small matrix product and a pass over a few megabytes, in numpy, about five milliseconds: it feels both the clock
-rate and the memory. On the virtual device it advances the virtual clock by a fixed time.
+Three small matrix products and passes over a few megabytes, in numpy, some milliseconds in all: it feels both the
+clock rate and the memory. On the virtual device it advances the virtual clock by a fixed time.
 """
 
 from __future__ import annotations

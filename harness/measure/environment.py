@@ -8,7 +8,6 @@ import importlib.util
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -133,7 +132,3 @@ def torch_build() -> str:
         return metadata.version("torch")
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def is_linux() -> bool:
-    return sys.platform == "linux"

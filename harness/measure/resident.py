@@ -1,6 +1,6 @@
 """A cell made ready to be called: its model, its batch, and one way to call it.
 
-`prepare` runs before every call and outside the marks: gradients set to None, so that no call adds to an earlier one.
+`prepare` runs before every sample and outside its marks: gradients set to None, so that no call adds to an earlier one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ class Resident:
         if output.loss is not None:
             output.loss.backward()
         return output
+
+    def call_repeatedly(self, times: int) -> None:
+        """For calls too short to be read singly. In a training mode setting the gradients to None again is part of
+        every call but the last; nothing else comes between them."""
+        for _ in range(times - 1):
+            if self.call().loss is not None:
+                self.prepare()
+        self.call()
 
     def call_in_stages(self, recorder: StageRecorder) -> Output:
         output = self.system.run(self.model, self.batch, self.mode)

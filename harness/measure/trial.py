@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -119,6 +121,14 @@ def _seconds(resident: Resident, clock: Clock, check: Workshop | None = None) ->
     return seconds
 
 
+class Timing(NamedTuple):
+    """Fields of a Sample that one reading gives."""
+
+    time_s: float
+    cpu_s: float
+    lost_share: float | None
+
+
 class _Bench:
     """The cells of a trial, ready, and the order of its blocks."""
 
@@ -172,67 +182,39 @@ class _Bench:
         return bool(abs(np.log(first / np.median(others))) <= DRIFT)
 
     def _canary(self, position: int) -> Sample:
-        before = self.watch.read()
-        start = self.clock.mark()
-        self.canary.sing()
-        end = self.clock.mark()
-        lost = self.watch.between(before, self.watch.read())
-        seconds = self.clock.resolve([start, end])[1]
-        return Sample(
-            cell="canary",
-            arm="canary",
-            position=position,
-            time_s=seconds,
-            cpu_s=lost.cpu_s,
-            lost_share=self._share(lost.share),
-        )
+        self.canary.sing()  # untimed: after a model's call the first song pays for cold caches, after a song none does
+        timing = self._timed(self.canary.sing)
+        return Sample(cell="canary", arm="canary", position=position, **timing._asdict())
 
     def _sample(self, resident: Resident, arm: Arm, position: int) -> Sample:
-        repeat = self.warm_ups[resident.cell.id].repeat
         resident.prepare()
         if arm == "staged":
             return self._staged(resident, position)
-        before = self.watch.read()
-        start = self.clock.mark()
-        for _ in range(repeat - 1):
-            resident.call()
-            resident.prepare()
-        resident.call()
-        end = self.clock.mark()
-        lost = self.watch.between(before, self.watch.read())
-        seconds = self.clock.resolve([start, end])[1]
-        self.shop.sampled_s += seconds
-        return Sample(
-            cell=resident.cell.id,
-            arm="bare",
-            position=position,
-            time_s=seconds / repeat,
-            cpu_s=lost.cpu_s / repeat,
-            lost_share=self._share(lost.share),
-            repeat=repeat,
-        )
+        repeat = self.warm_ups[resident.cell.id].repeat
+        timing = self._timed(lambda: resident.call_repeatedly(repeat))
+        self.shop.sampled_s += timing.time_s
+        once = timing._replace(time_s=timing.time_s / repeat, cpu_s=timing.cpu_s / repeat)
+        return Sample(cell=resident.cell.id, arm="bare", position=position, repeat=repeat, **once._asdict())
 
     def _staged(self, resident: Resident, position: int) -> Sample:
         paths = {name: path for name, path in self.shop.system.stages.items() if name in self.shop.part.stages}
         with StageRecorder(self.clock, resident.model, paths) as recorder:
-            before = self.watch.read()
-            start = self.clock.mark()
-            resident.call_in_stages(recorder)
-            end = self.clock.mark()
-            lost = self.watch.between(before, self.watch.read())
-        seconds = self.clock.resolve([start, end])[1]
-        self.shop.sampled_s += seconds
+            timing = self._timed(lambda: resident.call_in_stages(recorder))
+        self.shop.sampled_s += timing.time_s
         return Sample(
             cell=resident.cell.id,
             arm="staged",
             position=position,
-            time_s=seconds,
-            cpu_s=lost.cpu_s,
-            lost_share=self._share(lost.share),
             stages=recorder.times(),
             marks=len(recorder.marks),
+            **timing._asdict(),
         )
 
-    def _share(self, share: float | None) -> float | None:
-        """Host time says nothing about a virtual clock."""
-        return None if self.clock.name == "virtual" else share
+    def _timed(self, work: Callable[[], object]) -> Timing:
+        before = self.watch.read()
+        start = self.clock.mark()
+        work()
+        end = self.clock.mark()
+        lost = self.watch.between(before, self.watch.read())
+        share = None if self.clock.name == "virtual" else lost.share  # host time says nothing about a virtual clock
+        return Timing(self.clock.resolve([start, end])[1], lost.cpu_s, share)
