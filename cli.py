@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError, SuiteError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +68,6 @@ def run(
             results=RESULTS,
             reports=REPORTS,
             progress=_progress(),
-            command=command,
         )
     except KeyboardInterrupt:
         _complain(f"interrupted; what was measured is kept, go on with: {command} --resume")
@@ -170,6 +169,9 @@ def doctor() -> None:
 def main() -> None:
     try:
         app()
+    except SuiteError as error:
+        typer.echo(str(error), err=True)  # begins with file:line, where editors look for it
+        sys.exit(2)
     except (UsageError, StoreError) as error:
         _complain(str(error))
         sys.exit(2)

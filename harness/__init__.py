@@ -67,10 +67,10 @@ def run(
     results: Path = Path("results"),
     reports: Path = Path("reports"),
     progress: Callable[[Plan], Progress] | None = None,
-    command: str | None = None,
 ) -> Result:
     """Measure, analyse and report a suite, given as a path or by name: what `semh run` does."""
     from harness.claims.ledger import ledger_texts
+    from harness.command import command
     from harness.progress import Silent
     from harness.runner import run_plan
 
@@ -86,7 +86,7 @@ def run(
             results=results,
             resume=resume,
             progress=shown,
-            command=command or f"semh run {suite} --preset {preset}",
+            command=command(plan),
         )
     finally:
         shown.close()

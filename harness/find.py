@@ -27,6 +27,17 @@ def find_suite(name: str) -> Path:
     return known[name]
 
 
+def suite_argument(file: str) -> str:
+    """As `semh run` takes it, here and elsewhere: what comes with the program by name, any other by the path as given.
+
+    A packaged suite that one in ./suites hides is named by its path.
+    """
+    path = Path(file)
+    found = suite_files().get(path.stem)
+    packaged = path.resolve() == PACKAGED / path.name
+    return path.stem if packaged and found is not None and found.resolve() == path.resolve() else file
+
+
 def _exists(name: str) -> bool:
     try:
         return Path(name).is_file()

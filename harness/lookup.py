@@ -24,13 +24,4 @@ def changed(part: Part, baseline: Cell, changes: Mapping[str, str]) -> Cell | No
     for cell in family:
         if cell.variant == wanted:
             return cell
-    return next((cell for cell in family if wanted in _stands_for(cell, baseline)), None)
-
-
-def _stands_for(cell: Cell, baseline: Cell) -> list[dict[str, str]]:
-    """Variants of the merged cells, whose names list their changes: `method=direct, matrix=cached, dt=0.1`."""
-    variants = []
-    for name in cell.merged:
-        pairs = [item.partition("=") for item in name.split(", ")]
-        variants.append(baseline.variant | {key: level for key, _, level in pairs if key in baseline.variant})
-    return variants
+    return next((cell for cell in family if wanted in cell.merged_variants), None)

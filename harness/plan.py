@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
-from harness.conditions import Fail, RefusedError, Resolved, check_condition, condition_names, resolve
+from harness.conditions import Fail, RefusedError, Resolved, check_condition, condition_names, resolve, shown_value
 from harness.design import Drawn, draw
 from harness.errors import UsageError, offer, shown
+from harness.find import suite_argument
 from harness.grouping import budget_bytes, group_cells
 from harness.records import Cell, Part, Plan, Value
 from harness.suite import PartSpec, Suite
@@ -38,7 +39,8 @@ def make_plan(
         raise UsageError(f"no preset {shown(preset)}; {offer(preset, 'semh', PRESETS)}")
     if max_minutes is not None and not 0 < max_minutes < math.inf:
         raise UsageError(f"max-minutes {max_minutes:g}; a positive number would do")
-    wanted = dict(settings or {}) | ({} if threads is None else {"threads": threads})
+    given = dict(settings or {}) | ({} if threads is None else {"threads": threads})
+    wanted = {name: core_scalar(value) if isinstance(value, str) else value for name, value in given.items()}
     systems = {name: _system(suite, name, spec) for name, spec in suite.parts.items()}
     overrides = _overrides(systems, wanted)
     budget = budget_bytes(available_bytes)
@@ -48,7 +50,7 @@ def make_plan(
     return Plan(
         suite=suite.name,
         title=suite.title,
-        suite_file=suite.file,
+        suite_file=suite_argument(suite.file),
         suite_sha256=suite.sha256,
         preset=preset,
         trials=PRESETS[preset],
@@ -58,6 +60,7 @@ def make_plan(
         parts=parts,
         claims=suite.claims,
         only=tuple(only),
+        settings=wanted,
     )
 
 
@@ -70,6 +73,7 @@ class _Drawn:
     system: System
     mode: str
     conditions: Resolved
+    given: tuple[str, ...]
     design: Drawn
     fail: Fail
 
@@ -86,8 +90,10 @@ def _draw(suite: Suite, name: str, system: System, settings: Mapping[str, Value]
     if spec.stages and not system.stages:
         raise fail(("stages",), f"{system.name} has no stages; stages: false would do")
     conditions = resolve(system, spec, settings, fail)
-    drawn = _Drawn(name, spec, system, mode, conditions, draw(name, system, mode, spec, conditions, fail), fail)
-    cells = drawn.design.cells
+    given = tuple(dict.fromkeys((*spec.conditions, *settings)))
+    design = draw(name, system, mode, spec, conditions, fail)
+    drawn = _Drawn(name, spec, system, mode, conditions, given, design, fail)
+    cells = design.cells
     for index, expected in enumerate(spec.expect):
         if not any(drawn.matches(cell, expected.cell) for cell in cells):
             near = offer(expected.cell, "the part", [cell.name for cell in cells])
@@ -115,6 +121,7 @@ def _part(drawn: _Drawn, only: Sequence[str], budget: float) -> Part | None:
         design=spec.design,
         factors=design.factors,
         varied_conditions=dict(drawn.conditions.varied),
+        given=drawn.given,
         cells=grouped.cells,
         groups=grouped.groups,
         blocks=spec.blocks,
@@ -142,8 +149,7 @@ def _system(suite: Suite, part: str, spec: PartSpec) -> System:
 def _overrides(systems: Mapping[str, System], wanted: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
     """Part -> the settings it has a condition for, in the condition's own type."""
     overrides: dict[str, dict[str, Value]] = {part: {} for part in systems}
-    for name, given in wanted.items():
-        value = core_scalar(given) if isinstance(given, str) else given
+    for name, value in wanted.items():
         having = [part for part, system in systems.items() if name in condition_names(system)]
         if not having:
             known = sorted({known for system in systems.values() for known in condition_names(system)})
@@ -152,7 +158,7 @@ def _overrides(systems: Mapping[str, System], wanted: Mapping[str, Value]) -> di
             try:
                 overrides[part][name] = check_condition(systems[part], name, value)
             except RefusedError as refused:
-                raise UsageError(f"--set {name}={given}: {refused}") from None
+                raise UsageError(f"--set {name}={shown_value(value)}: {refused}") from None
     return overrides
 
 

@@ -102,15 +102,16 @@ def earlier_run(results: Path, plan: Plan, where: Environment, progress: Progres
 
 
 def _same(left: Plan, right: Plan) -> bool:
-    """The same cells to be measured in the same way. The suite may be named by another path, and the cells may be
-    grouped otherwise: that depends on the memory that was free at the time."""
+    """The same cells to be measured in the same way. The suite may be named by another path, a condition may come from
+    the suite or the command line, and the cells may be grouped otherwise: that depends on the memory that was free at
+    the time."""
     return _core(left) == _core(right)
 
 
 def _core(plan: Plan) -> Plan:
-    regroupable = {"groups": (), "notes": (), "estimated_bytes": 0.0}
-    parts = tuple(part.model_copy(update=regroupable) for part in plan.parts)
-    return plan.model_copy(update={"suite_file": "", "parts": parts})
+    incidental = {"groups": (), "notes": (), "estimated_bytes": 0.0, "given": ()}
+    parts = tuple(part.model_copy(update=incidental) for part in plan.parts)
+    return plan.model_copy(update={"suite_file": "", "settings": {}, "parts": parts})
 
 
 class Runner:

@@ -72,6 +72,7 @@ class World:
     speed: Callable[[int], float] = lambda trial: 1 + 0.3 * math.sin(trial)
     canary_drift: float = 1.0
     lost: Callable[[int, int, str], float] = lambda *_: 0.0
+    staged_lost: Callable[[int, int, str], float] = lambda *_: 0.0
     threads: int = 1
     stages: Mapping[str, float] = field(default_factory=dict)
     broken: Sequence[str] = ()
@@ -113,7 +114,7 @@ class World:
         return Plan(
             suite=self.suite,
             title="t",
-            suite_file=f"suites/{self.suite}.yaml",
+            suite_file=self.suite,
             suite_sha256="0" * 64,
             preset=self.preset,
             trials=self.trials,
@@ -221,7 +222,9 @@ class World:
             if self.stages and not one.control:
                 split = {key: wall * share for key, share in self.stages.items()}
                 where = 100 + position
-                samples.append(sample(one.id, wall, where, arm="staged", stages=split, marks=2 * len(split)))
+                gone = self.staged_lost(trial, number, one.id)
+                staged = sample(one.id, wall, where, arm="staged", lost=gone, stages=split, marks=2 * len(split))
+                samples.append(staged)
         last = self.speed(trial) * self.canary_drift * 1e-3
         return block(*samples, sample("canary", last, 1000, arm="canary"), trial=trial, number=number)
 

@@ -140,7 +140,7 @@ def manifest(parts: tuple[Part, ...], *, preset: str = "quick", trials: int = 6)
     plan = Plan(
         suite="cayley",
         title="Does the propagator take 78 %, and do its four changes save 43 %?",
-        suite_file="suites/cayley.yaml",
+        suite_file="cayley",
         suite_sha256="ab" * 32,
         preset=preset,
         trials=trials,

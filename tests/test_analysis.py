@@ -97,6 +97,22 @@ def test_a_host_noisier_than_the_margin_withholds_every_verdict():
     assert all("noise floor" in one.reason and one.ratio for one in found.contrasts)
 
 
+def test_a_control_with_one_usable_trial_withholds_every_verdict_even_beside_a_sound_one():
+    second = cell("control 2", {"matrix": "rebuild", "kernels": "eager"}, control=True)
+    made = world(cells=[*factorial_cells(FACTORS), second])
+    lines = made.lines
+    for number in range(4, 9):
+        lines[number] = [
+            line.model_copy(update={"samples": tuple(s for s in line.samples if s.cell != second.id)})
+            if line.kind == "block"
+            else line
+            for line in lines[number]
+        ]
+    found = analyse_lines(made.manifest, lines).parts[0]
+    assert (found.stable, found.reasons) == (False, ("the control has one usable trial only",))
+    assert {one.verdict for one in found.contrasts} == {"withheld"}
+
+
 def test_a_canary_that_drifts_inside_blocks_withholds_every_verdict():
     found = part(world(canary_drift=1.2))
     assert {one.verdict for one in found.contrasts} == {"withheld"}
@@ -240,6 +256,34 @@ def test_where_most_pairs_are_disturbed_process_time_decides_on_one_thread_only(
     many = contrast(part(world(lost=lost, threads=2)), "matrix=cached")
     assert (many.clock, many.degraded) == ("wall", True)
     assert many.ratio.point > 0.9
+    assert (many.verdict, many.n_to_settle) == ("withheld", None)
+    assert many.reason == "degraded: 18 of 24 pairs were disturbed, and all are used"
+
+
+def test_effects_over_two_clocks_or_disturbed_pairs_say_so():
+    lost = {"lost": lambda _, number, name: 0.5 if name == "matrix=cached" and number else 0.0}
+    mixed = part(world(**lost))
+    assert mixed.notes == (
+        "effects and shares mix two clocks: matrix=cached by process CPU time, the other cells by the wall clock",
+    )
+    (note,) = part(world(**lost, threads=2)).notes
+    assert (
+        note == "effects and shares are degraded: over half the pairs of matrix=cached were disturbed, and all are used"
+    )
+    everywhere = part(world(lost=lambda _, number, name: 0.5 if name == "base" and number else 0.0))
+    assert (len(everywhere.effects), everywhere.notes) == (3, ())
+    extra = [*factorial_cells(FACTORS), cell("extra", {"matrix": "other", "kernels": "eager"})]
+    assert part(world(cells=extra, lost=lambda _, number, name: 0.5 if name == "extra" and number else 0.0)).notes == ()
+
+
+def test_shares_of_mostly_disturbed_stages_are_flagged():
+    def lost(trial, number, name):
+        return 0.5 if name == "base" and number else 0.0
+
+    found = part(world(stages=STAGES, staged_lost=lost))
+    row = summary(found, "base")
+    assert (row.degraded, row.notes) == (True, ("degraded: 18 of 24 staged samples were disturbed; all are used",))
+    assert not summary(found, "matrix=cached").degraded
 
 
 def test_effects_and_shares_of_a_planted_factorial():
@@ -282,7 +326,9 @@ def test_a_factorial_with_a_hole_has_no_effects_and_says_which():
 
 def test_a_merged_cell_stands_for_both_of_its_variants():
     cells = [
-        c.model_copy(update={"merged": ("matrix=cached, kernels=fused",)}) if c.name == "matrix=cached" else c
+        c.model_copy(update={"merged": ("all_on",), "merged_variants": ({"matrix": "cached", "kernels": "fused"},)})
+        if c.name == "matrix=cached"
+        else c
         for c in factorial_cells(FACTORS)
         if c.name != "matrix=cached, kernels=fused"
     ]

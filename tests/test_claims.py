@@ -153,6 +153,14 @@ def test_the_claims_a_suite_names_are_in_the_ledger_and_some_are_judged_there(su
     assert any(address.suite == suite for claim in claims for address in claim.judged_by)
 
 
+def test_the_solvers_suite_judges_what_both_documents_say_of_iterations():
+    claims = {claim.id for claim in matching(ledger(), read_suite(SUITES / "solvers.yaml").claims)}
+    topology = {"iterations_typical", "preconditioned_iterations", "iterations_saved"}
+    assert {f"sem_topology.s3_2.{name}" for name in topology} <= claims
+    judged_here = {c.id for c in ledger() if any(address.suite == "solvers" for address in c.judged_by)}
+    assert judged_here <= claims
+
+
 def test_every_command_names_a_suite_that_exists():
     commands = {claim.command for claim in ledger() if claim.command}
     assert len(commands) > 1

@@ -18,7 +18,7 @@ import pytest
 import cli
 import harness
 from harness.doctor import cpu_limit, findings
-from harness.find import PACKAGED, find_suite, suite_files
+from harness.find import PACKAGED, find_suite, suite_argument, suite_files
 from harness.store import RunFolder, find_run, run_folders
 from tests.runner_helpers import environment, fake_suite
 
@@ -96,7 +96,9 @@ def test_a_run_says_a_line_per_process_then_its_summary(workplace: Path) -> None
 
 
 def test_a_run_records_the_command_that_repeats_it(workplace: Path) -> None:
-    assert find_run(workplace / "results", None).manifest().command == "semh run mine --preset smoke --set dt=0.5"
+    assert find_run(workplace / "results", None).manifest().command == (
+        "semh run suites/mine.yaml --preset smoke --set dt=0.5"
+    )
 
 
 def test_resume_of_a_finished_run_renders_again(workplace: Path) -> None:
@@ -161,7 +163,6 @@ def test_plan_shows_cells_and_cost_and_writes_nothing(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["run", "cayly"], "no suite 'cayly'; "),
-        (["run", "none.yaml"], "none.yaml:1: no such file; a path to a YAML file would do"),
         (["run", "fake.yaml", "--preset", "fast"], "no preset 'fast'; semh offers smoke, quick, full, rigorous"),
         (
             ["run", "fake.yaml", "--set", "dt"],
@@ -172,7 +173,6 @@ def test_plan_shows_cells_and_cost_and_writes_nothing(tmp_path: Path) -> None:
         (["run", "fake.yaml", "--only", "fast"], "--only 'fast': no such cell; "),
         (["run", "fake.yaml", "--max-minutes", "-1"], "max-minutes -1; a positive number would do"),
         (["run", "fake.yaml", "--threads", "100000"], "--set threads=100000: "),
-        (["run", "."], ".:1: a folder; a path to a YAML file would do"),
         (["run", "nul\udcff"], "no suite "),
         (["plan", "cayly"], "no suite 'cayly'; "),
         (["report"], "no run in results/ yet; `semh run SUITE` makes one"),
@@ -190,6 +190,39 @@ def test_a_request_that_cannot_be_met_is_one_line_and_writes_nothing(
     assert done.stdout == ""
     assert done.stderr.startswith(f"semh: {message}") and done.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["fake.yaml"]
+
+
+BAD_FILES = {
+    "seop.yaml:4: unknown key 'blokcs'; nearest is 'blocks'": b"suite: seop\ntitle: t\nsystem: sem\nblokcs: 4\n",
+    "seop.yaml:2: binary (a zero byte); UTF-8 text would do": b"suite: seop\n\0\1",
+    "seop.yaml:2: not UTF-8 (byte 0xfc); UTF-8 text would do": b"suite: seop\ntitle: \xfcber\n",
+    "seop.yaml:3: a tag, 'tag:yaml.org,2002:python/object:os.system'; plain values would do": (
+        b"suite: seop\ntitle: t\nmode: !!python/object:os.system x\n"
+    ),
+    "seop.yaml:5: baseline.metod: no switch 'metod'; sem offers transport, method, matrix, preconditioner, tolerance, "
+    "kernels": (b"suite: seop\ntitle: t\nsystem: sem\ndesign: pair\nbaseline: {metod: cg}\nagainst: all_on\n"),
+    "seop.yaml:1: no such file; a path to a YAML file would do": None,
+    "seop.yaml:1: a folder; a path to a YAML file would do": "folder",
+}
+
+
+@pytest.mark.parametrize("message", BAD_FILES)
+def test_a_bad_suite_is_one_line_with_its_place_before_torch_is_even_imported(tmp_path: Path, message: str) -> None:
+    bad = BAD_FILES[message]
+    if isinstance(bad, bytes):
+        (tmp_path / "seop.yaml").write_bytes(bad)
+    elif bad is not None:
+        (tmp_path / "seop.yaml").mkdir()
+    before = sorted(tmp_path.iterdir())
+    code = (
+        "import atexit, sys; sys.argv = ['semh', 'run', 'seop.yaml']; import cli\n"
+        "atexit.register(lambda: print('torch' in sys.modules)); cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (2, f"{message}\n", "False\n")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("words", [["rum"], ["run"], ["run", "fake.yaml", "--threads", "two"], ["run", "a", "--no"]])
@@ -280,12 +313,23 @@ def test_the_same_from_python(tmp_path: Path) -> None:
         preset="smoke",
         only=["pace=slow"],
         settings={"dt": 0.5},
+        threads=1,
+        max_minutes=5,
         results=tmp_path / "results",
         reports=tmp_path / "reports",
     )
     assert result.exit_code == 0 and result.report.exists()
     assert result.analysis == result.folder.analysis()
     assert result.folder.manifest().plan.only == ("pace=slow",)
+    assert result.folder.manifest().command == (
+        f"semh run {tmp_path}/fake.yaml --preset smoke --only pace=slow --set dt=0.5 --threads 1 --max-minutes 5"
+    )
+
+
+def test_the_plan_says_what_the_command_line_gave_beside_the_size(command) -> None:
+    said = " ".join(command("plan", "cayley", "--set", "vocabulary=256").stdout.split())
+    assert "sem, size document, forward, batch_size 1, " in said and ", vocabulary 256, " in said
+    assert "vocabulary" not in command("plan", "cayley").stdout
 
 
 def test_a_suite_is_found_by_path_then_here_then_among_the_packaged(
@@ -297,6 +341,18 @@ def test_a_suite_is_found_by_path_then_here_then_among_the_packaged(
     assert find_suite("cayley").resolve() == mine
     assert find_suite("some/where.yaml") == Path("some/where.yaml")
     assert set(suite_files()) >= {"cayley", "smoke"}
+
+
+def test_only_what_comes_with_the_program_is_named_without_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert suite_argument(str(PACKAGED / "cayley.yaml")) == "cayley"
+    make(tmp_path / "elsewhere" / "suites")
+    fake_suite(tmp_path / "elsewhere" / "suites", "PLAIN", "{pace: [usual, slow]}", name="cayley")
+    assert suite_argument("elsewhere/suites/cayley.yaml") == "elsewhere/suites/cayley.yaml"
+    (tmp_path / "elsewhere" / "suites").rename(tmp_path / "suites")
+    assert suite_argument(str(PACKAGED / "cayley.yaml")) == str(PACKAGED / "cayley.yaml")
 
 
 @pytest.mark.parametrize(("text", "cores"), [("max 100000", None), ("150000 100000", 1.5), ("", None)])

@@ -23,7 +23,7 @@ def test_gradients_are_reset_between_repeated_calls_only_where_there_are_any(los
         counts[name] += 1
 
     system = SimpleNamespace(run=lambda *_: count("run") or Output({}, loss))
-    model = SimpleNamespace(zero_grad=lambda set_to_none: count("zero"))
+    model = SimpleNamespace(zero_grad=lambda **_: count("zero"))
     Resident(None, system, "forward", model, None).call_repeatedly(5)
     assert counts == {"run": 5, "zero": resets}
 

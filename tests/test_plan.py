@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_helpers import ALL_ON, GB, HEAD, STATUS_QUO, names, plan_of
 
+from harness.command import command
 from harness.conditions import cores
 from harness.errors import SuiteError, UsageError
 from harness.plan import PRESETS, make_plan
 from harness.records import Plan
+from harness.report.words import under
 from harness.suite import read_suite
 from harness.systems import load_system, system_names
 
@@ -216,6 +218,34 @@ def test_a_module_in_the_working_directory_cannot_shadow_an_installed_one(tmp_pa
     monkeypatch.delitem(sys.modules, "own_system", raising=False)
     assert load_system("own_system:SYSTEM").variants["status_quo"] == STATUS_QUO
     assert sys.path[-1] == str(tmp_path)
+
+
+def test_what_the_suite_and_the_command_line_gave_beside_the_size_is_known(tmp_path):
+    body = PAIR + "size: document\nconditions: {dt: [0.1, 0.2], threads: 1}\n"
+    plan = plan_of(tmp_path, body, settings={"batch_size": "8", "dt": 0.5})
+    assert plan.parts[0].given == ("dt", "threads", "batch_size")
+    assert plan.settings == {"batch_size": 8, "dt": 0.5}
+    eight = make_plan(read_suite(SUITES / "document.yaml"), available_bytes=16 * GB).parts[2]
+    assert eight.given == ("batch_size", "propagator_layers", "dt", "training_step", "threads")
+    assert under(eight) == (
+        "sem, size document, forward, batch_size 1, seq_len 512, propagator_layers 8, dt 0.1, training_step 0, "
+        "1 thread, cpu"
+    )
+    assert under(plan_of(tmp_path, body).parts[0]).endswith(
+        "size document, forward, batch_size 32, 1 thread, virtual, dt 0.1/0.2"
+    )
+
+
+def test_the_command_of_a_plan_makes_the_same_plan_again(tmp_path):
+    body = "design: pair\nagainst: [all_on, {method: direct}]\n"
+    options = {"preset": "full", "only": ["all*", "method=direct"], "threads": 1, "max_minutes": 2.5}
+    plan = plan_of(tmp_path, body, settings={"dt": 1e-2, "allocator": "keep"}, **options)
+    said = command(plan)
+    assert said == (
+        f"semh run {tmp_path}/seop.yaml --preset full --only 'all*' --only method=direct --set dt=0.01 "
+        "--set allocator=keep --threads 1 --max-minutes 2.5"
+    )
+    assert plan_of(tmp_path, body, settings={"dt": "0.01", "allocator": "keep"}, **options) == plan
 
 
 @pytest.mark.parametrize("suite", ["cayley", "wide", "solvers", "document", "smoke"])

@@ -13,7 +13,8 @@ from report_hostile import hostile
 from report_reading import Page, Stored, printed, written
 
 from harness.records import Analysis, Interval
-from harness.report import html, markdown, numbers, render
+from harness.report import html, markdown, numbers, render, words
+from harness.report.cells_view import ENDINGS
 from harness.report.terminal import summary
 from harness.report.view import view
 
@@ -186,7 +187,7 @@ def test_the_evidence_of_a_claim_shows_readings_guards_cells_and_command(parsed:
     ("trials", "preset", "stable", "title", "remedy"),
     [
         (6, "quick", False, "Verdicts are withheld: unstable host", "semh run cayley --preset full"),
-        (2, "smoke", True, "No verdicts: this is a smoke run", "semh run cayley --preset quick"),
+        (2, "smoke", True, "No verdicts: this is a smoke run", "semh run cayley"),
     ],
 )
 def test_withheld_verdicts_are_announced_before_any_number(
@@ -194,6 +195,7 @@ def test_withheld_verdicts_are_announced_before_any_number(
 ) -> None:
     stored = withheld(cayley(n=trials, preset=preset), WITHHELD, stable=stable)
     report = view(*stored)
+    assert report.alerts[0].remedy == remedy
     text, document = Page(html.page(report)).text, markdown.document(report)
     terminal = printed(summary(*stored, Path("report.html")))
     for source in (text, document, terminal):
@@ -207,10 +209,43 @@ def test_withheld_verdicts_are_announced_before_any_number(
 def test_an_early_end_and_an_unfinished_run_are_announced(stored: Stored) -> None:
     manifest, analysis = stored
     fewer = analysis.model_copy(update={"trials_done": 4})
-    early = view(manifest.model_copy(update={"stopped_early": "time budget"}), fewer)
+    restricted = {"only": ("all*",), "settings": {"dt": 0.5}, "max_minutes": 5.0, "suite_file": "my suites/a.yaml"}
+    plan = manifest.plan.model_copy(update=restricted)
+    said = "semh run 'my suites/a.yaml' --only 'all*' --set dt=0.5"
+    early = view(manifest.model_copy(update={"stopped_early": "time budget", "plan": plan}), fewer)
+    assert early.alerts[0].remedy == said
     assert early.alerts[0].reasons == ("4 of 6 planned trials done (time budget): intervals are wider than planned.",)
     running = view(manifest.model_copy(update={"state": "running"}), fewer)
     assert running.alerts[0].remedy == "semh run cayley --resume"
+    running = view(manifest.model_copy(update={"state": "running", "plan": plan}), fewer)
+    assert running.alerts[0].remedy == f"{said} --max-minutes 5 --resume"
+    unstable = withheld((manifest.model_copy(update={"plan": plan}), analysis), WITHHELD, stable=False)
+    assert view(*unstable).alerts[0].remedy == said.replace(" --only", " --preset full --only") + " --max-minutes 5"
+
+
+def test_the_claims_of_the_markdown_name_part_and_cell_the_page_the_whole_scope(
+    stored: Stored, parsed: Page, document: str
+) -> None:
+    table = document[document.index("## Claims") : document.index("To test")]
+    for claim in stored[1].claims:
+        assert claim.scope in parsed.text
+        assert claim.scope not in table
+    [share] = [row for row in table.splitlines() if "Cayley-Soliton consumes" in row]
+    assert share.split(" | ")[6] == "total, status quo"
+    [wide] = [row for row in table.splitlines() if "untested |" in row][:1]
+    assert wide.split(" | ")[6] == "–"
+
+
+def test_every_word_for_an_unsolved_cell_is_one_a_solver_says() -> None:
+    said = (Path(__file__).parent.parent / "sem_impl" / "solved.py").read_text()
+    assert [word for word in words.UNSOLVED_MARKS if f'"{word}"' not in said] == []
+    assert set(ENDINGS) <= set(words.UNSOLVED_MARKS)
+
+
+def test_memory_at_rest_is_read_after_a_first_call(parsed: Page, document: str) -> None:
+    for source in (parsed.text, document):
+        assert "At rest, MiB" in source and "a first call done" in source
+        assert "efore the first call" not in source
 
 
 def test_a_dead_switch_is_named_as_dead(stored: Stored) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records import Interval
-from harness.report import numbers, text
+from harness.report import numbers, text, words
 
 
 def interval(low: float, point: float, high: float) -> Interval:
@@ -57,6 +57,10 @@ def test_rounding_moves_an_end_by_less_than_the_half_width(point: float, relativ
 def test_a_ratio_becomes_a_signed_change() -> None:
     assert numbers.change(interval(0.844, 0.85, 0.856)) == "−15.0 [−15.6, −14.4]"
     assert numbers.change(interval(1.044, 1.05, 1.056)) == "+5.0 [+4.4, +5.6]"
+
+
+def test_a_goal_in_words_follows_its_figure() -> None:
+    assert [words.under_share(goal) for goal in (0.03, 0.01, 0.015)] == ["under 3 %", "under 1 %", "under 1.5 %"]
 
 
 def test_one_time_unit_for_a_column() -> None:

@@ -426,6 +426,14 @@ def test_only_the_same_suite_plan_code_and_machine_are_resumed(plain: Path, tmp_
     assert progress.notes == [reason.get(change, "") + "no run to resume: starting one"]
 
 
+def test_a_condition_given_by_the_suite_or_by_the_command_line_makes_the_same_run(plain: Path, tmp_path: Path) -> None:
+    folder = measured(plain, tmp_path / "results", worker=stand_in(tmp_path))
+    threads = folder.manifest().plan.parts[0].cells[0].conditions["threads"]
+    plan = planned(plain, threads=threads)
+    assert plan != folder.manifest().plan
+    assert measured(plain, tmp_path / "results", worker=stand_in(tmp_path), resume=True, plan=plan) == folder
+
+
 def test_a_suite_named_by_another_path_is_the_same_suite(plain: Path, tmp_path: Path) -> None:
     folder = measured(plain, tmp_path / "results", worker=stand_in(tmp_path))
     moved = tmp_path / "elsewhere.yaml"

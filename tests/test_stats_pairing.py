@@ -153,6 +153,11 @@ def test_no_control_few_trials_and_a_high_floor_are_reasons():
     assert "noise floor" in noise.unstable_because(noisy, None, margin=0.02, trials=3)[0]
 
 
+def test_a_control_of_one_trial_is_a_reason_however_many_trials_the_others_have():
+    lone = ratio_interval([0.001])
+    assert noise.unstable_because(lone, None, margin=0.02, trials=4) == ("the control has one usable trial only",)
+
+
 def test_the_order_effect_is_what_being_later_costs_whatever_the_cells_cost():
     made = []
     for trial in range(1, 4):
@@ -164,3 +169,14 @@ def test_the_order_effect_is_what_being_later_costs_whatever_the_cells_cost():
             )
     assert noise.order_effect(made, "control", "base").point == pytest.approx(1.1)
     assert noise.order_effect([made[0]], "control", "base") is None
+
+
+def test_where_the_baseline_comes_back_within_a_block_there_is_no_order_effect():
+    made = []
+    for trial in range(1, 4):
+        for number in range(2):
+            order = ["base", "x", "y", "z", "base", "control", "base"]
+            times = [1.1**place for place in range(7)]
+            places = enumerate(zip(order[::-1] if number else order, times, strict=True))
+            made.append(block(*(sample(name, time, at) for at, (name, time) in places), trial=trial, number=number))
+    assert noise.order_effect(made, "control", "base") is None

@@ -17,14 +17,12 @@ from harness.analysis.evidence import Evidence, Lines, gather, harness_share
 from harness.claims.ledger import matching, read_ledger
 from harness.claims.verdict import judge
 from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Process
+from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.stats import margin as margins
 from harness.stats import noise
 from harness.stats.interval import ratio_interval
 from harness.stats.pairing import Paired
 from harness.store import RunFolder
-
-CLOSURE_GOAL = 0.03
-PROBE_COST_GOAL = 0.01
 
 
 def analyse(folder: RunFolder) -> Analysis:
@@ -93,7 +91,10 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
 
 
 def _control(evidence: Evidence, found: Mapping[str, Paired]) -> tuple[str | None, Interval | None]:
-    """The control with the highest floor: each part is as quiet as its noisiest comparison of equals."""
+    """The control with the highest floor: each part is as quiet as its noisiest comparison of equals.
+
+    One without an interval comes before all: how noisy its comparisons were is not known.
+    """
     measured = {
         cell.id: ratio_interval(found[cell.id].logs)
         for cell in evidence.part.cells
@@ -101,7 +102,7 @@ def _control(evidence: Evidence, found: Mapping[str, Paired]) -> tuple[str | Non
     }
     if not measured:
         return None, None
-    worst = max(measured, key=lambda cell: (measured[cell].n >= 2, margins.floor(measured[cell])))
+    worst = max(measured, key=lambda cell: (measured[cell].n < 2, margins.floor(measured[cell])))
     return worst, measured[worst]
 
 
@@ -109,9 +110,11 @@ def _goals_missed(cells: Mapping[str, CellSummary]) -> list[str]:
     notes = []
     for cell in cells.values():
         if cell.closure and abs(cell.closure.point) > CLOSURE_GOAL:
-            notes.append(f"{cell.name}: stages and end to end differ by {cell.closure.point:.1%}, beyond 3 %")
+            off = f"differ by {cell.closure.point:.1%}, beyond {100 * CLOSURE_GOAL:g} %"
+            notes.append(f"{cell.name}: stages and end to end {off}")
         if cell.probe_cost is not None and cell.probe_cost > PROBE_COST_GOAL:
-            notes.append(f"{cell.name}: the marks of its stages cost {cell.probe_cost:.1%} of the call, beyond 1 %")
+            cost = f"cost {cell.probe_cost:.1%} of the call, beyond {100 * PROBE_COST_GOAL:g} %"
+            notes.append(f"{cell.name}: the marks of its stages {cost}")
     return notes
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.analysis.evidence import Evidence
-from harness.records import Block, Cell, CellSummary, Interval, ProbeReading, Sample, StageTime
+from harness.records import LOST_SHARE_LIMIT, Block, Cell, CellSummary, Interval, ProbeReading, Sample, StageTime
 from harness.sameness import sameness_word
 from harness.stats.interval import positive_interval, ratio_interval, t_interval
-from harness.stats.pairing import LOST_SHARE_LIMIT, paired, pairs
+from harness.stats.pairing import paired, pairs
 
 BACKWARD = ".backward"
 
@@ -20,7 +20,7 @@ Read = Callable[[Block, Sample], float]
 
 def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
     bare, disturbed = _kept(evidence, cell.id, "bare")
-    staged, _ = _kept(evidence, cell.id, "staged")
+    staged, disturbed_stages = _kept(evidence, cell.id, "staged")
     staged = [(block, sample) for block, sample in staged if sample.stages and sum(sample.stages.values()) > 0]
     warm_ups = evidence.warm_ups.get(cell.id, [])
     memory = evidence.memory.get(cell.id)
@@ -35,7 +35,7 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         detail=outcome.detail if outcome else "",
         time_s=_over_trials(bare, _end_to_end, positive_interval),
         first_call_s=float(np.median([w.first_call_s for w in warm_ups])) if warm_ups else None,
-        steady=all(w.steady for w in warm_ups) if warm_ups else None,
+        steady=sum(w.steady for w in warm_ups) > len(warm_ups) / 2 if warm_ups else None,
         warm_up_calls=round(float(np.median([w.calls for w in warm_ups]))) if warm_ups else None,
         repeat=max(w.repeat for w in warm_ups) if warm_ups else None,
         peak_bytes=memory.peak_bytes if memory else None,
@@ -52,7 +52,8 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         closure=_over_trials(staged, _residual, t_interval),
         probe_cost=_probe_cost(evidence, staged),
         staged_over_bare=_staged_over_bare(evidence, cell.id),
-        notes=(*varied, *disturbed),
+        degraded=bool(disturbed_stages),
+        notes=(*varied, *disturbed, *disturbed_stages),
     )
 
 

@@ -2,7 +2,7 @@
 
 The order in which a word is taken away: no numbers (`not measured`, or `invalid` where they were not finite), a wrong
 output (`invalid`), then everything that makes a sound number too weak to judge by (`withheld`): a smoke run, one
-trial, outputs nobody compared, an unstable host. Only what is left is called by the margin.
+trial, outputs nobody compared, an unstable host, disturbed pairs. Only what is left is called by the margin.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 
 from harness.analysis.evidence import Evidence
-from harness.records import Cell, CellSummary, Contrast, Exclusion
+from harness.records import LOST_SHARE_LIMIT, Cell, CellSummary, Contrast, Exclusion
 from harness.sameness import broken_because
 from harness.stats import margin as margins
 from harness.stats.interval import ratio_interval
-from harness.stats.pairing import LOST_SHARE_LIMIT, Paired, pair_in, paired, pairs
+from harness.stats.pairing import Paired, pair_in, paired, pairs
 
 Word = Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
 Summaries = Mapping[str, CellSummary]
@@ -85,6 +85,8 @@ def _word(
             return "withheld", f"outputs of {summaries[one].name} were not compared with the oracle"
     if unstable:
         return "withheld", "unstable host: " + "; ".join(unstable)
+    if found.degraded:
+        return "withheld", _clock_note(found)
     called = margins.call(ratio_interval(found.logs), evidence.margin)
     return called, _clock_note(found)
 

@@ -39,6 +39,7 @@ def effects(
             continue
         conditions = {name: baseline.conditions[name] for name in part.varied_conditions}
         listed += _effects(part, conditions, y)
+        notes |= dict.fromkeys(_doubts(part, baseline, found))
         more = _shares(part, conditions, y)
         shares += more
         if not more:
@@ -49,10 +50,9 @@ def effects(
 def _responses(part: Part, baseline: Cell, found: Found, summaries: Summaries) -> tuple[factorial.Array | None, str]:
     """y[n, 2, ..., 2], log time ratios to the all-low cell, or why there is none."""
     logs: dict[tuple[int, ...], Mapping[int, float] | None] = {}
-    for levels in itertools.product((0, 1), repeat=len(part.factors)):
-        changes = {name: part.factors[name][level] for name, level in zip(part.factors, levels, strict=True)}
-        cell = changed(part, baseline, changes)
+    for levels, cell in _corners(part, baseline):
         if cell is None:
+            changes = _changes(part, levels)
             return None, "cell " + ", ".join(f"{k}={v}" for k, v in changes.items()) + " was not planned"
         summary = summaries[cell.id]
         if summary.outcome != "measured" or summary.sameness == "broken":
@@ -67,6 +67,29 @@ def _responses(part: Part, baseline: Cell, found: Found, summaries: Summaries) -
         if trials is not None:
             y[factorial.cell(levels)] = [trials[number] for number in common]
     return y, ""
+
+
+def _corners(part: Part, baseline: Cell) -> Iterator[tuple[tuple[int, ...], Cell | None]]:
+    for levels in itertools.product((0, 1), repeat=len(part.factors)):
+        yield levels, changed(part, baseline, _changes(part, levels))
+
+
+def _changes(part: Part, levels: tuple[int, ...]) -> dict[str, str]:
+    return {name: part.factors[name][level] for name, level in zip(part.factors, levels, strict=True)}
+
+
+def _doubts(part: Part, baseline: Cell, found: Found) -> Iterator[str]:
+    """What a reader must know of the contrasts that enter the effects under one baseline's conditions."""
+    corners = {cell.id: cell for _, cell in _corners(part, baseline) if cell is not None and cell.id != baseline.id}
+    used = {cell.name: found[name] for name, cell in corners.items()}
+    clocks = {name: pairs.clock for name, pairs in used.items()}
+    if len(set(clocks.values())) > 1:
+        cpu = ", ".join(name for name, clock in clocks.items() if clock == "cpu")
+        yield f"effects and shares mix two clocks: {cpu} by process CPU time, the other cells by the wall clock"
+    degraded = [name for name, pairs in used.items() if pairs.degraded]
+    if degraded:
+        over = f"over half the pairs of {', '.join(degraded)} were disturbed"
+        yield f"effects and shares are degraded: {over}, and all are used"
 
 
 def _lacking(summary: CellSummary) -> str:

@@ -14,7 +14,7 @@ from harness.lookup import baselines, changed
 from harness.records import Cell, CellSummary, Contrast, Interval, Part, PartAnalysis, Value
 from harness.stats.interval import ratio_interval, t_interval
 
-TIMED = ("share", "reduction", "main_effect")
+TIMED = ("share", "reduction")
 """Metrics that come from a clock: a noisy machine touches these, and only these."""
 
 
@@ -35,6 +35,8 @@ class Reading:
     interval: Interval | None
     trials: tuple[float, ...] = ()
     note: str = ""
+    degraded: str = ""
+    """Why it is too disturbed to judge by; empty where it is not."""
 
 
 def places(address: Address, part: Part) -> list[Place]:
@@ -78,8 +80,6 @@ def read(address: Address, place: Place, analysis: PartAnalysis) -> Reading:
         return _share(address, _summary(analysis, cell))
     if address.metric == "reduction":
         return _reduction(cell, start, analysis)
-    if address.metric == "main_effect":
-        return _main_effect(address, cell, analysis)
     return _probe(address, _summary(analysis, cell), _summary(analysis, start))
 
 
@@ -88,14 +88,21 @@ def _share(address: Address, summary: CellSummary) -> Reading:
     if not shares:
         return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
     percent = tuple(100 * share for share in shares)
-    return Reading(t_interval(percent), percent)
+    disturbed = f"degraded: over half the staged samples of {summary.name} were disturbed, and all are used"
+    return Reading(t_interval(percent), percent, degraded=disturbed if summary.degraded else "")
 
 
 def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
-    ratios, note = _ratios(cell, start, analysis)
+    compared = [one for one in (_contrast(analysis, cell), _contrast(analysis, start)) if one is not None]
+    ratios = _ratios(cell, start, analysis)
     if not ratios:
-        return Reading(None, note=note or "no finished trial holds both cells")
-    return Reading(reduced(ratio_interval(np.log(ratios).tolist())), tuple(100 * (1 - r) for r in ratios), note)
+        return Reading(None, note="no finished trial holds both cells")
+    return Reading(
+        reduced(ratio_interval(np.log(ratios).tolist())),
+        tuple(100 * (1 - ratio) for ratio in ratios),
+        note="; ".join(one.reason for one in compared if one.clock == "cpu"),
+        degraded="; ".join(one.reason for one in compared if one.degraded),
+    )
 
 
 def reduced(ratio: Interval) -> Interval:
@@ -103,32 +110,35 @@ def reduced(ratio: Interval) -> Interval:
     return Interval(point=100 * (1 - ratio.point), low=100 * (1 - ratio.high), high=100 * (1 - ratio.low), n=ratio.n)
 
 
-def _ratios(cell: Cell, start: Cell, analysis: PartAnalysis) -> tuple[list[float], str]:
+def widened(metric: str, interval: Interval, floor: float) -> Interval:
+    """The interval with the noise floor f on both sides, in %.
+
+    A floor is a time ratio of equals, so it acts on what a clock gave: with the time ratio r = 1 - reduction / 100 in
+    [r_low, r_high] the reduction lies in 100 (1 - r_high (1 + f)) to 100 (1 - r_low / (1 + f)); a share s in
+    [s_low, s_high] lies in s_low / (1 + f) to s_high (1 + f). A counter has no floor.
+    """
+    if metric not in TIMED:
+        return interval
+    low, high = interval.low / (1 + floor), interval.high * (1 + floor)
+    if metric == "reduction":
+        low, high = 100 - (100 - interval.low) * (1 + floor), 100 - (100 - interval.high) / (1 + floor)
+    return interval.model_copy(update={"low": low, "high": high})
+
+
+def _ratios(cell: Cell, start: Cell, analysis: PartAnalysis) -> list[float]:
     """time(cell) / time(start) per trial; two cells that are no baseline are compared through theirs."""
     ours, theirs = _contrast(analysis, cell), _contrast(analysis, start)
     if ours is None or (theirs is None and start.id != cell.baseline):
-        return [], ""
-    notes = [one.reason for one in (ours, theirs) if one is not None and (one.clock == "cpu" or one.degraded)]
+        return []
     if theirs is None:
-        return list(ours.trials), "; ".join(notes)
+        return list(ours.trials)
     below = dict(zip(theirs.trial_numbers, theirs.trials, strict=True))
     above = dict(zip(ours.trial_numbers, ours.trials, strict=True))
-    return [above[number] / below[number] for number in above if number in below], "; ".join(notes)
+    return [above[number] / below[number] for number in above if number in below]
 
 
 def _contrast(analysis: PartAnalysis, cell: Cell) -> Contrast | None:
     return next((one for one in analysis.contrasts if one.cell == cell.id), None)
-
-
-def _main_effect(address: Address, cell: Cell, analysis: PartAnalysis) -> Reading:
-    for effect in analysis.effects:
-        if effect.factors == (address.factor,) and _picked_by(effect.conditions, cell):
-            return Reading(reduced(effect.ratio))
-    return Reading(None, note=f"no main effect of {address.factor}: the factorial is not complete")
-
-
-def _picked_by(conditions: Mapping[str, Value], cell: Cell) -> bool:
-    return all(cell.conditions.get(name) == value for name, value in conditions.items())
 
 
 def _probe(address: Address, summary: CellSummary, start: CellSummary) -> Reading:

@@ -23,8 +23,8 @@ from harness.yamlfile import KeyPath, YamlDocument, parse_yaml
 
 LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
 
-Metric = Literal["share", "reduction", "main_effect", "probe", "probe_change"]
-NEEDS: dict[str, str] = {"share": "stage", "main_effect": "factor", "probe": "probe", "probe_change": "probe"}
+Metric = Literal["share", "reduction", "probe", "probe_change"]
+NEEDS: dict[str, str] = {"share": "stage", "probe": "probe", "probe_change": "probe"}
 """Metric -> the key of an address it cannot do without."""
 
 
@@ -41,7 +41,6 @@ class Address(Spec):
 
     share         stage's share of the time of all stages, both directions, in %
     reduction     1 - time(cell) / time(start), in %; the start is the baseline, or the cell described by `start`
-    main_effect   1 - the factorial's main effect of `factor` as a time ratio, in %
     probe         a probe's reading in the cell, times `scale`
     probe_change  1 - reading(cell) / reading(start), in %
     """
@@ -55,7 +54,6 @@ class Address(Spec):
     where: dict[str, list[Value]] = {}
     each: dict[str, list[str]] = {}
     stage: str | None = None
-    factor: str | None = None
     probe: str | None = None
     scale: float = 1.0
 

@@ -7,24 +7,34 @@ With the 95 % interval [low, high] of the measured value, the stated value s and
     about      supported if the interval lies inside [s - d, s + d], refuted if wholly outside
     otherwise  inconclusive
 
-`defended` is the strongest value the interval supports: its low end for at_least, its high end for at_most, the value
-in it nearest to s for about.
+The noise floor of its part is what two equal cells differed by, and an interval over trials does not hold it: what
+layout or order does to a cell is the same in every trial. So a clock's number must clear the floor: [low, high] above
+is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured.
+`defended` is the strongest value the widened interval supports: its low end for at_least, its high end for at_most, the
+value in it nearest to s for about; nothing where the numbers were not fit to judge by.
 
-A word is given only where it is earned. `untested`: the run has no such cell, the cell failed, a smoke run, a single
-trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, an unstable host (counters do not depend on
-how quiet the machine was, and are judged all the same). Where an address has several places (conditions, levels of
-other switches) each is judged; a claim that holds in some of them only is `qualified`, and says where.
+A word is given only where it is earned. `untested`: a smoke run (whatever it found), no such cell in the run, a failed
+cell, a single trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, an unstable host, disturbed
+samples (counters do not depend on how quiet the machine was, and are judged all the same).
+
+Where an address has several places (conditions, levels of other switches) each is judged, and one word stands for all:
+
+    the word of all places, where they agree
+    qualified      some place supports it, and some place refutes it or is invalid; it says where it holds
+    inconclusive   otherwise, if some place is
+    supported      otherwise, if some place is: the others are untested, and the reason names them
+    refuted        otherwise, if some place is, then invalid: what supports nothing is never called qualified
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
+from dataclasses import dataclass, replace
 
-from harness.claims.address import TIMED, Place, Reading, guarded_cells, places, read
+from harness.claims.address import TIMED, Place, Reading, guarded_cells, places, read, widened
 from harness.claims.beside import beside
 from harness.claims.ledger import Address, Claim
+from harness.command import command
 from harness.conditions import shown_value
 from harness.records import Cell, ClaimVerdict, ClaimWord, Interval, Part, PartAnalysis, Plan, Value
 from harness.sameness import broken_because
@@ -45,6 +55,8 @@ class Judged:
     word: ClaimWord
     reading: Reading
     reason: str
+    fit: Interval | None = None
+    """The reading with the noise floor on both sides; None where it was not fit to judge by."""
 
 
 def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdict:
@@ -65,10 +77,10 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
         claim,
         word,
         reason=_reason(claim, word, shown, judged),
-        command=_repeat(plan),
+        command=_repeat(plan, word),
         scope=f"claimed of {claim.scope}; judged by {_scope(part, cell, address, shown.place)}",
         measured=shown.reading.interval,
-        defended=_defended(claim, shown.reading.interval) if _earned(shown.word, shown.reading) else None,
+        defended=_defended(claim, shown.fit),
         holds_where=tuple(one.place.where for one in judged if one.word == "supported") if word == "qualified" else (),
         part=part.name,
         cell=cell.id if cell else None,
@@ -79,12 +91,12 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
     )
 
 
-def _repeat(plan: Plan) -> str:
-    """The command that would judge again; a suite of the user's own is named by its file."""
-    file = PurePath(plan.suite_file)
-    known = (file.parent.name, file.stem) == ("suites", plan.suite)
-    preset = "" if plan.preset in ("smoke", "quick") else f" --preset {plan.preset}"
-    return f"semh run {plan.suite if known else plan.suite_file}{preset}"
+def _repeat(plan: Plan, given: ClaimWord) -> str:
+    """The command that judges again; for what is untested the one that would judge: every cell, and more than smoke."""
+    if given != "untested":
+        return command(plan)
+    preset = "quick" if plan.preset == "smoke" else plan.preset
+    return command(plan.model_copy(update={"only": (), "preset": preset}))
 
 
 def _held(address: Address, parts: Sequence[PartAnalysis], plan: Plan) -> Held | None:
@@ -102,6 +114,15 @@ def _why_not(claim: Claim, plan: Plan) -> str:
 
 
 def _judge_place(claim: Claim, address: Address, place: Place, analysis: PartAnalysis, plan: Plan) -> Judged:
+    """The word the place's numbers earn; none at all in a smoke run."""
+    found = _on_its_numbers(claim, address, place, analysis, plan)
+    if plan.preset != "smoke" or found.word == "untested":
+        return found
+    reason = "smoke gives no verdicts" + (f"; {found.reason}" if found.word == "invalid" else "")
+    return replace(found, word="untested", reason=reason, fit=None)
+
+
+def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: PartAnalysis, plan: Plan) -> Judged:
     nothing = Reading(None)
     if place.cell is None or place.start is None:
         reason = f"this run was restricted to {', '.join(plan.only)}" if plan.only else "the suite plans no such cell"
@@ -118,8 +139,6 @@ def _judge_place(claim: Claim, address: Address, place: Place, analysis: PartAna
             return Judged(place, "invalid", reading, broken_because(cell))
     if reading.interval is None:
         return Judged(place, "untested", reading, reading.note)
-    if plan.preset == "smoke":
-        return Judged(place, "untested", reading, "smoke gives no verdicts")
     if address.metric in TIMED and reading.interval.n < 2:
         return Judged(place, "untested", reading, "one trial gives no interval")
     for cell in guarded:
@@ -127,7 +146,13 @@ def _judge_place(claim: Claim, address: Address, place: Place, analysis: PartAna
             return Judged(place, "inconclusive", reading, f"outputs of {cell.name} were not compared with the oracle")
     if address.metric in TIMED and not analysis.stable:
         return Judged(place, "inconclusive", reading, "unstable host: " + "; ".join(analysis.reasons))
-    return Judged(place, word(claim, reading.interval), reading, reading.note)
+    if reading.degraded:
+        return Judged(place, "inconclusive", reading, reading.degraded)
+    floor = analysis.floor or 0.0
+    fit = widened(address.metric, reading.interval, floor)
+    given, bare = word(claim, fit), word(claim, reading.interval)
+    within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
+    return Judged(place, given, reading, "; ".join(filter(None, (within, reading.note))), fit)
 
 
 def word(claim: Claim, measured: Interval) -> ClaimWord:
@@ -152,18 +177,11 @@ def _defended(claim: Claim, measured: Interval | None) -> float | None:
     return min(max(claim.stated, measured.low), measured.high)
 
 
-def _earned(given: ClaimWord, reading: Reading) -> bool:
-    """Nothing is defended by numbers that were not fit to judge by."""
-    return given in ("supported", "refuted", "inconclusive") and reading.interval is not None
-
-
 def _combined(words: Sequence[ClaimWord]) -> ClaimWord:
-    """One word for all places. What no place could decide is never overruled by one that refutes."""
-    if len(set(words)) == 1:
-        return words[0]
-    if "supported" in words:
+    """One word for all places, by the rule above."""
+    if "supported" in words and ("refuted" in words or "invalid" in words):
         return "qualified"
-    order: tuple[ClaimWord, ...] = ("inconclusive", "refuted", "invalid", "untested")
+    order: tuple[ClaimWord, ...] = ("inconclusive", "supported", "refuted", "invalid", "untested")
     return next(one for one in order if one in words)
 
 
@@ -191,22 +209,26 @@ def _favour(claim: Claim, reading: Reading) -> float:
 def _reason(claim: Claim, given: ClaimWord, shown: Judged, judged: Sequence[Judged]) -> str:
     if len(judged) == 1 or given in ("invalid", "untested"):
         return shown.reason
-    count = sum(one.word == "supported" for one in judged)
+    tested = [one for one in judged if one.word != "untested"]
+    count = sum(one.word == "supported" for one in tested)
     points = [one.reading.interval.point for one in judged if one.reading.interval is not None]
     spread = f"; measured from {min(points):.3g} to {max(points):.3g} {claim.unit}" if points else ""
-    told = f"holds in {count} of {len(judged)} places{spread}"
+    left_out = "; ".join(f"{one.place.where} ({one.reason})" for one in judged if one.word == "untested")
+    told = f"holds in {count} of {len(tested)}{' tested' if left_out else ''} places{spread}"
+    told += f"; not tested: {left_out}" if left_out else ""
     return f"{told}; {shown.reason}" if shown.reason and given != "supported" else told
 
 
 def _scope(part: Part, cell: Cell | None, address: Address, place: Place) -> str:
-    """How it was judged: mode, system, size, cell, and the conditions a reader needs."""
+    """How it was judged: mode, system, size, cell, and the conditions that were given or that a reader needs."""
     size = f" at size {part.size}" if part.size else ""
     named = f", cell {cell.name}" if cell else f", {place.where}" if place.where else ""
     told = []
-    if cell is not None:
-        names = [*ALWAYS_SAID, *USUAL] if part.size else list(cell.conditions)
-        said = {n: cell.conditions[n] for n in names if n in cell.conditions}
-        told = [f"{n}={shown_value(value)}" for n, value in said.items() if USUAL.get(n) != value]
+    known = cell or place.start
+    if known is not None:
+        names = dict.fromkeys((*ALWAYS_SAID, *part.given, *USUAL) if part.size else known.conditions)
+        said = {n: known.conditions[n] for n in names if n in known.conditions}
+        told = [f"{n}={shown_value(v)}" for n, v in said.items() if n in part.given or USUAL.get(n) != v]
     started = f", from {', '.join(f'{n}={level}' for n, level in address.start.items())}" if address.start else ""
     return f"{part.mode} of {part.system}{size}{named}{started}" + (f"; {', '.join(told)}" if told else "")
 

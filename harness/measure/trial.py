@@ -16,8 +16,7 @@ from harness.measure.order import LONG_BLOCK_S, Arm, block_order
 from harness.measure.resident import Resident, not_finite, settle_in
 from harness.measure.stages import StageRecorder
 from harness.measure.workshop import Workshop
-from harness.records import Block, MarkCost, Sample, WarmUp
-from harness.stats.pairing import LOST_SHARE_LIMIT
+from harness.records import LOST_SHARE_LIMIT, Block, MarkCost, Sample, WarmUp
 
 SHORTEST_SAMPLE_S = 1e-3
 SLOW_CALL_S = 0.1

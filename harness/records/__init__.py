@@ -19,6 +19,7 @@ from harness.records.analysis import (
 from harness.records.base import Interval, Record, Value
 from harness.records.lines import (
     LINE,
+    LOST_SHARE_LIMIT,
     Block,
     End,
     Line,
@@ -38,6 +39,7 @@ from harness.records.plan import Cell, Group, Part, Plan
 
 __all__ = [
     "LINE",
+    "LOST_SHARE_LIMIT",
     "Analysis",
     "Block",
     "Cell",

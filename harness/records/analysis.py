@@ -6,6 +6,10 @@ from typing import Literal
 
 from harness.records.base import Interval, Record, Value
 
+CLOSURE_GOAL = 0.03
+PROBE_COST_GOAL = 0.01
+"""What the stages of a cell should stay under: their closure either way, and what their marks cost."""
+
 
 class StageTime(Record):
     stage: str
@@ -25,10 +29,12 @@ class CellSummary(Record):
     time_s: Interval | None = None
     first_call_s: float | None = None
     steady: bool | None = None
+    """In most trials: in one alone the machine may have been disturbed."""
     warm_up_calls: int | None = None
     repeat: int | None = None
     peak_bytes: int | None = None
     before_bytes: int | None = None
+    """At rest: model and batch built, a first call done."""
     probes: dict[str, float | str] = {}
     error: float | None = None
     tolerance: float | None = None
@@ -44,6 +50,8 @@ class CellSummary(Record):
     probe_cost: float | None = None
     """Marks x cost of a mark / end to end."""
     staged_over_bare: Interval | None = None
+    degraded: bool = False
+    """Over half of its staged samples were disturbed: stages and shares are read from all of them."""
     notes: tuple[str, ...] = ()
 
 

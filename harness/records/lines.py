@@ -64,7 +64,7 @@ class Memory(Record):
     kind: Literal["memory"] = "memory"
     cell: str
     before_bytes: int
-    """Resident size with model and batch built, before the first call."""
+    """Resident size at rest: model and batch built, a first call done, which loads the libraries that load late."""
     peak_bytes: int
 
 
@@ -79,6 +79,10 @@ class Outcome(Record):
     outcome: OutcomeWord
     detail: str
     during: str = ""
+
+
+LOST_SHARE_LIMIT = 0.02
+"""A sample that lost more of its time than this is left out, with the figure as the reason."""
 
 
 class Sample(Record):

@@ -43,6 +43,8 @@ class Part(Record):
     factors: dict[str, tuple[str, ...]]
     """Varied switches -> levels, the baseline's level first."""
     varied_conditions: dict[str, tuple[Value, ...]]
+    given: tuple[str, ...] = ()
+    """Conditions that the suite or the command line gave beside the size, varied ones too: always told."""
     cells: tuple[Cell, ...]
     groups: tuple[Group, ...]
     blocks: int
@@ -61,6 +63,7 @@ class Plan(Record):
     suite: str
     title: str
     suite_file: str
+    """As `semh run` takes it: a suite that comes with the program by its name, any other by the path as given."""
     suite_sha256: str
     preset: str
     trials: int
@@ -72,3 +75,5 @@ class Plan(Record):
     """Globs over claim ids."""
     only: tuple[str, ...] = ()
     """Cells the user restricted the run to; claims about others are untested."""
+    settings: dict[str, Value] = {}
+    """Conditions given on the command line, threads too."""

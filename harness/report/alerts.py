@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.command import command
+from harness.records import Plan
 from harness.report import words
 from harness.report.lookup import Run
 from harness.report.shown import Alert
@@ -12,27 +14,29 @@ from harness.report.text import label, plain, safe
 
 def alerts(run: Run) -> Iterator[Alert]:
     manifest, analysis = run.manifest, run.analysis
-    suite = words.suite_name(manifest.plan)
+    plan = manifest.plan
     unstable = _unstable(run)
-    if manifest.plan.preset == "smoke":
+    if plan.preset == "smoke":
         few = f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are."
-        yield Alert("No verdicts: this is a smoke run", (few, *unstable), f"semh run {suite} --preset quick")
+        yield Alert("No verdicts: this is a smoke run", (few, *unstable), _command(plan, preset="quick"))
     elif unstable:
         named = [label(part.part) for part in analysis.parts if not part.stable]
         which = "" if len(named) == len(analysis.parts) else f" in {words.listed(named)}"
         advice = "Ratios are shown with their intervals, but none is called. On a quiet machine, more trials do:"
-        yield Alert(
-            f"Verdicts are withheld{which}: unstable host", (*unstable, advice), f"semh run {suite} --preset full"
-        )
+        more = plan.preset if plan.preset == "rigorous" else "full"
+        yield Alert(f"Verdicts are withheld{which}: unstable host", (*unstable, advice), _command(plan, preset=more))
     if manifest.state != "finished":
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} are in this report"
-        yield Alert("This run is unfinished", (f"{done}.",), f"semh run {suite} --resume")
+        yield Alert("This run is unfinished", (f"{done}.",), f"{_command(plan)} --resume")
     elif manifest.stopped_early or analysis.trials_done < analysis.trials_planned:
         why = f" ({safe(manifest.stopped_early)})" if manifest.stopped_early else ""
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} done{why}"
-        yield Alert(
-            "This run ended early", (f"{done}: intervals are wider than planned.",), plain(manifest.command, 1000)
-        )
+        unbounded = _command(plan, max_minutes=None) if manifest.stopped_early else _command(plan)
+        yield Alert("This run ended early", (f"{done}: intervals are wider than planned.",), unbounded)
+
+
+def _command(plan: Plan, **changes: str | None) -> str:
+    return plain(command(plan.model_copy(update=changes)), 1000)
 
 
 def _unstable(run: Run) -> tuple[str, ...]:

@@ -15,14 +15,7 @@ SAMENESS_MARKS = {
     "broken": words.BROKEN_OUTPUT_MARK,
     "not checked": words.UNCHECKED_MARK,
 }
-
-
-ENDINGS = {
-    "breakdown": "broke down",
-    "max_iterations": "used up its iterations",
-    "not_converged": "ended",
-    "not_finite": "left the finite numbers",
-}
+ENDINGS = {"breakdown": "broke down"}
 
 
 def cells_section(run: Run) -> Section:

@@ -36,6 +36,7 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
         defended=_defended(verdict),
         trials=words.trials(measured) if measured and not verdict.counted else "",
         scope=safe(verdict.scope),
+        place=_place(verdict, run),
         holds_where=tuple(safe(place) for place in verdict.holds_where),
         reason=_reason(verdict),
         beside=tuple(safe(sentence) for sentence in verdict.beside),
@@ -54,6 +55,13 @@ def _measured(verdict: ClaimVerdict, measured: Interval) -> str:
     return numbers.with_interval(measured, unit=unit)
 
 
+def _place(verdict: ClaimVerdict, run: Run) -> str:
+    if verdict.part is None:
+        return ""
+    cell = run.name(verdict.part, verdict.cell) if verdict.cell else ""
+    return ", ".join(filter(None, (label(verdict.part), cell)))
+
+
 def _reason(verdict: ClaimVerdict) -> str:
     if verdict.verdict == "untested" and verdict.command:
         return f"untested here: {safe(verdict.reason)}; tested by {plain(verdict.command, 1000)}"
@@ -67,7 +75,7 @@ def fit(verdict: ClaimVerdict) -> Interval | None:
 
 def _defended(verdict: ClaimVerdict) -> str:
     measured = fit(verdict)
-    if verdict.defended is None or measured is None:
+    if verdict.defended is None or measured is None or verdict.counted:
         return ""
     number = words.with_unit(numbers.in_digits_of(verdict.defended, measured), verdict.unit)
     return number if verdict.relation == "about" else f"{words.RELATIONS[verdict.relation]} {number}"

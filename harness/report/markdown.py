@@ -16,7 +16,7 @@ CLAIM_COLUMNS = (
     "Measured [95 % interval]",
     "Defended",
     "n, trials",
-    "Judged under",
+    "Judged in",
     "Why",
 )
 
@@ -94,14 +94,14 @@ def _claims(report: Report) -> Iterator[str]:
 
 
 def _claim_row(claim: Claim) -> Sequence[str]:
-    scope = "; ".join((claim.scope, *(f"holds where: {place}" for place in claim.holds_where)))
+    where = "; ".join(filter(None, (claim.place, *(f"holds where: {place}" for place in claim.holds_where))))
     cells = (
         f"{claim.statement} ({claim.source})",
         claim.stated,
         claim.measured or "–",
         claim.defended or "–",
         claim.trials.removeprefix("n = ").split(" ")[0] or "–",
-        scope,
+        where or "–",
         claim.reason,
     )
     return (f"{claim.mark.shape} {claim.mark.word}", *(escape(cell) for cell in cells))

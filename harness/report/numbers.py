@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from harness.records import Interval
 
 MINUS = "−"
-DASH = "–"
 MIB = 2.0**20
 TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
 

@@ -51,7 +51,7 @@ def _facts(manifest: Manifest) -> Table:
     dirty = {True: ", with uncommitted changes", False: ", clean", None: ""}[environment.dirty]
     rows = [
         ("Run", label(manifest.run)),
-        ("Suite file", words.suite_file(plan)),
+        ("Suite", words.suite_file(plan)),
         ("Suite SHA-256", label(plan.suite_sha256)),
         ("Code revision", f"{label(environment.revision)}{dirty}" if environment.revision else "not under git"),
         ("Code SHA-256", label(environment.code_sha256)),

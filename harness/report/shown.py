@@ -151,6 +151,8 @@ class Claim:
     trials: str
     """`n = 6 trials`."""
     scope: str
+    place: str
+    """Part and cell it was judged in; empty where in none."""
     holds_where: tuple[str, ...]
     reason: str
     beside: tuple[str, ...]

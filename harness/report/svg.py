@@ -21,9 +21,8 @@ def line(x1: float, y1: float, x2: float, y2: float, cls: str) -> str:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, cls=cls)
 
 
-def rectangle(x: float, y: float, width: float, height: float, cls: str, title: str = "") -> str:
-    body = element("title", escape(title)) if title else ""
-    return element("rect", body, x=x, y=y, width=max(width, 0.0), height=height, cls=cls)
+def rectangle(x: float, y: float, width: float, height: float, cls: str) -> str:
+    return element("rect", x=x, y=y, width=max(width, 0.0), height=height, cls=cls)
 
 
 def path(points: list[tuple[float, float]], cls: str, *, closed: bool = False) -> str:
@@ -31,8 +30,8 @@ def path(points: list[tuple[float, float]], cls: str, *, closed: bool = False) -
     return element("path", d=drawn + "Z" if closed else drawn, cls=cls)
 
 
-def circle(x: float, y: float, radius: float, cls: str, title: str = "") -> str:
-    return element("circle", element("title", escape(title)) if title else "", cx=x, cy=y, r=radius, cls=cls)
+def circle(x: float, y: float, radius: float, cls: str) -> str:
+    return element("circle", cx=x, cy=y, r=radius, cls=cls)
 
 
 def canvas(

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.records import CellSummary, ClaimVerdict, Part, PartAnalysis, StageTime
+from harness.records.analysis import CLOSURE_GOAL
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Bar, Block, Column, Entry, Figure, Row, Rows, Section, Table
 from harness.report.text import label, slug
 
 DRAWN = 4
-CLOSURE_GOAL = 0.03
-PROBE_COST_GOAL = 0.01
 
 
 def time_section(run: Run) -> Section:
@@ -42,7 +41,8 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
 def _sentences(staged: list[CellSummary], plan: Part, run: Run) -> Iterator[str]:
     for cell in staged:
         if cell.closure:
-            held = "goal under 3 %: met" if abs(cell.closure.point) < CLOSURE_GOAL else "goal under 3 %: missed"
+            met = "met" if abs(cell.closure.point) < CLOSURE_GOAL else "missed"
+            held = f"goal {words.under_share(CLOSURE_GOAL)}: {met}"
             residual = f"residual {numbers.percent(cell.closure)} of the whole, {words.trials(cell.closure)} ({held})"
             places = numbers.places_of(cell.closure, 100)
             total = numbers.fixed((1 - cell.closure.point) * 100, 1 if places is None else places)
@@ -131,14 +131,14 @@ def _memory_figure(cells: list[CellSummary], plan: Part) -> Figure:
     for cell in cells:
         peak, before = cell.peak_bytes or 0, cell.before_bytes
         built = () if before is None else (Bar(0, before / numbers.MIB, "before"),)
-        resting = "" if before is None else f", {numbers.mebibytes(before)} before the first call"
+        resting = "" if before is None else f", {numbers.mebibytes(before)} at rest"
         bars = (Bar(0, peak / numbers.MIB, "peak"), *built)
         rows.append(Row(label(cell.name), f"{numbers.mebibytes(peak)} MiB{resting}", bars=bars))
     return Figure(
         f"memory-{slug(plan.name)}",
         "Peak memory",
         "One reading per cell in a process of its own, so without an interval; the darker part is what was resident "
-        "with model and batch built, before the first call.",
+        "at rest: model and batch built, a first call done.",
         Rows("peak resident memory, MiB", tuple(rows)),
         _memory_table(cells),
     )
@@ -153,5 +153,5 @@ def _memory_table(cells: list[CellSummary]) -> Table:
         )
         for cell in cells
     )
-    columns = (Column("Cell"), Column("Before the first call, MiB", True), Column("Peak, MiB", True))
+    columns = (Column("Cell"), Column("At rest, MiB", True), Column("Peak, MiB", True))
     return Table("Peak memory, one process per cell", columns, rows)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.records import CellSummary, Interval, Part, PartAnalysis
+from harness.records import LOST_SHARE_LIMIT, CellSummary, Interval, Part, PartAnalysis
+from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Block, Column, Entry, Mark, Section, Table
 from harness.report.text import label, safe
-from harness.report.time_view import CLOSURE_GOAL, PROBE_COST_GOAL
 
-LOST_SHARE_LIMIT = 0.02
 Line = tuple[Entry, Entry, Entry]
 
 
@@ -104,10 +103,11 @@ def _checks(part: PartAnalysis, run: Run) -> Iterator[tuple[Line, Entry]]:
         )
     if part.closure is not None:
         held = _held(abs(part.closure) < CLOSURE_GOAL)
-        yield _line("Closure: part of the step outside every stage", numbers.share(part.closure), "under 3 %"), held
+        goal = words.under_share(CLOSURE_GOAL)
+        yield _line("Closure: part of the step outside every stage", numbers.share(part.closure), goal), held
     if part.probe_cost is not None:
         held = _held(part.probe_cost < PROBE_COST_GOAL)
-        yield _line("Cost of the stage marks", numbers.share(part.probe_cost), "under 1 %"), held
+        yield _line("Cost of the stage marks", numbers.share(part.probe_cost), words.under_share(PROBE_COST_GOAL)), held
     yield from _staged(part.cells)
     yield from _warm_up(part.cells)
 

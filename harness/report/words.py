@@ -8,7 +8,7 @@ from pathlib import PurePath
 from harness.records import Cell, CellSummary, ClaimVerdict, Contrast, Effect, Interval, Part, Plan, Value
 from harness.report.numbers import exact
 from harness.report.shown import Mark
-from harness.report.text import UNIT, label, plain, safe
+from harness.report.text import UNIT, label, safe
 
 CLAIM_MARKS = {
     "refuted": Mark("refuted", "✕", "bad", "the whole 95 % interval lies on the other side of the claim"),
@@ -40,8 +40,8 @@ BROKEN_OUTPUT_MARK = Mark("broken", "!", "broken", "outputs differ beyond the to
 UNCHECKED_MARK = Mark("not checked", "–", "none", "not compared with the oracle")
 
 UNSOLVED_MARKS = {
-    word: Mark(word.replace("_", " "), "✕", "bad", "the solver ended without reaching its tolerance")
-    for word in ("stalled", "diverged", "breakdown", "not_converged", "max_iterations", "not_finite")
+    word: Mark(word, "✕", "bad", "the solver ended without reaching its tolerance")
+    for word in ("stalled", "diverged", "breakdown")
 }
 ALWAYS_SAID = frozenset({"batch_size", "seq_len", "dt", "rows", "threads", "device"})
 RARELY_SAID = frozenset({"allocator", "flush_denormal", "dtype"})
@@ -54,6 +54,10 @@ def count(number: int, one: str, many: str = "") -> str:
 
 def trials(interval: Interval) -> str:
     return f"n = {count(interval.n, 'trial')}"
+
+
+def under_share(goal: float) -> str:
+    return f"under {exact(100 * goal)} %"
 
 
 def listed(words: Iterable[str], joint: str = "and") -> str:
@@ -89,13 +93,15 @@ def shared(part: Part) -> dict[str, Value]:
 
 
 def under(part: Part) -> str:
-    """System, mode and the conditions a reader needs; a named size stands for the dimensions it sets."""
-    given = shared(part)
+    """System, mode and the conditions a reader needs: those that were given, and without a named size to stand for
+    them the dimensions too."""
+    always = ALWAYS_SAID.union(part.given)
     needed = {
-        name: v for name, v in given.items() if name in ALWAYS_SAID or (not part.size and name not in RARELY_SAID)
+        name: v for name, v in shared(part).items() if name in always or (not part.size and name not in RARELY_SAID)
     }
     size = [f"size {label(part.size)}"] if part.size else []
-    return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(needed)]))
+    lists = [f"{label(name)} {'/'.join(map(value, values))}" for name, values in part.varied_conditions.items()]
+    return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(needed), *lists]))
 
 
 def varied(cell: Cell, part: Part) -> str:
@@ -126,15 +132,8 @@ def effect_name(effect: Effect) -> str:
     return " × ".join(f"{label(factor)}: {label(low)} → {label(high)}" for factor, (low, high) in pairs)
 
 
-def suite_name(plan: Plan) -> str:
-    """As `semh run` takes it: a suite that comes with the program by name, a user's own by file."""
-    file = PurePath(plan.suite_file)
-    known = (file.parent.name, file.stem) == ("suites", plan.suite)
-    return plain(plan.suite if known else plan.suite_file)
-
-
 def suite_file(plan: Plan) -> str:
-    """Folder and name: what lies above is nobody's business but the machine's."""
+    """A name, or folder and file: what lies above is nobody's business but the machine's."""
     return label("/".join(PurePath(plan.suite_file).parts[-2:]))
 
 

@@ -2,7 +2,7 @@
 
 A part is unstable when its own control says so:
 
-    - no control, or too few trials for an interval;
+    - no control, or too few trials for an interval of it;
     - the noise floor (`margin.floor` of the control) is above the margin;
     - the canary moved: the interval of its last over its first reading within a block lies wholly beyond the margin,
       so the machine's speed drifted inside the blocks, in one direction, during the very comparisons.
@@ -13,7 +13,9 @@ rule that withheld for it would reject the very runs that pairing makes sound. I
 
 Order effect: the time of the later over the earlier of two equal calls, control and baseline. Half the difference
 between the median log ratio of the control in blocks where it ran after the baseline, and where it ran before it;
-mirrored blocks hold both, and a difference of the two cells themselves cancels.
+mirrored blocks hold both, and a difference of the two cells themselves cancels. Where the baseline comes back within a
+block, equation (1) of `pairing` compares the control with the baselines on both its sides, and it is later than one
+and earlier than the other: such blocks tell no order effect.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from harness.records import Block, Interval
+from harness.records import LOST_SHARE_LIMIT, Block, Interval
 from harness.stats import margin as margins
 from harness.stats.interval import ratio_interval
-from harness.stats.pairing import LOST_SHARE_LIMIT, Pair, pair_in, paired, samples_of
+from harness.stats.pairing import Pair, pair_in, paired, samples_of
 
 CANARY = ("canary", "canary")
 
@@ -56,11 +58,13 @@ def canary_spread(blocks: Iterable[Block]) -> float | None:
 
 
 def order_effect(blocks: Iterable[Block], control: str, baseline: str) -> Interval | None:
-    """Later over earlier, over trials."""
+    """Later over earlier, over trials; None where a block holds the baseline more than once."""
     later: dict[int, list[float]] = {}
     earlier: dict[int, list[float]] = {}
     for block in blocks:
         pair = pair_in(block, (control, "bare"), (baseline, "bare"))
+        if len(samples_of(block, (baseline, "bare"))) > 1:
+            return None
         if pair is None or pair.lost > LOST_SHARE_LIMIT:
             continue
         after = _place(block, control) > _place(block, baseline)
@@ -80,7 +84,9 @@ def unstable_because(
         reasons.append(f"too few trials: {trials}, an interval needs 2")
     if control is None:
         reasons.append("no control was measured, so nothing says how noisy this run was")
-    elif control.n >= 2 and margins.floor(control) > margin:
+    elif control.n < 2:
+        reasons.append("the control has one usable trial only")
+    elif margins.floor(control) > margin:
         reasons.append(f"noise floor {margins.floor(control):.1%} is above the margin of {margin:.1%}")
     if canary is not None and canary.n >= 2 and margins.call(canary, margin) in ("faster", "slower"):
         reasons.append(f"the canary moved by {canary.point - 1:+.1%} within blocks")

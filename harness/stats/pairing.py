@@ -24,9 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.records import Block, Sample
-
-LOST_SHARE_LIMIT = 0.02
+from harness.records import LOST_SHARE_LIMIT, Block, Sample
 
 Arm = tuple[str, str]
 """Cell id and kind of call: (`3f2a`, `bare`)."""
