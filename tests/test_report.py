@@ -186,7 +186,7 @@ def test_the_evidence_of_a_claim_shows_readings_guards_cells_and_command(parsed:
 @pytest.mark.parametrize(
     ("trials", "preset", "stable", "title", "remedy"),
     [
-        (6, "quick", False, "Verdicts are withheld: unstable host", "semh run cayley --preset full"),
+        (6, "quick", False, "Ratios are not called: unstable host", "semh run cayley --preset full"),
         (2, "smoke", True, "No verdicts: this is a smoke run", "semh run cayley"),
     ],
 )

@@ -151,6 +151,8 @@ def test_no_control_few_trials_and_a_high_floor_are_reasons():
     assert "too few trials" in noise.unstable_because(QUIET, None, margin=0.02, trials=1)[0]
     noisy = ratio_interval([0.05, -0.05, 0.01])
     assert "noise floor" in noise.unstable_because(noisy, None, margin=0.02, trials=3)[0]
+    assert noise.unknown_because(noisy, None, margin=0.02, trials=3) == ()
+    assert noise.unknown_because(None, None, margin=0.02, trials=4) != ()
 
 
 def test_a_control_of_one_trial_is_a_reason_however_many_trials_the_others_have():

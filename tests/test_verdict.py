@@ -185,11 +185,22 @@ def test_a_probe_that_says_a_word_or_nothing_is_untested():
     assert (found.verdict, found.reason) == ("untested", "probe iterations gave no number in base")
 
 
-def test_an_unstable_host_and_unchecked_outputs_leave_a_claim_inconclusive():
-    noisy = judged(world(noise=0.2), claim(stated=1, **CACHED))
-    assert noisy.verdict == "inconclusive"
-    assert "unstable host" in noisy.reason
-    assert (noisy.measured is not None, noisy.defended) == (True, None)
+def test_on_a_noisy_host_a_claim_is_judged_where_it_clears_the_floor():
+    noisy = world(noise=0.2)
+    part = analyse_lines(noisy.manifest, noisy.lines).parts[0]
+    assert (part.stable, part.noise_known) == (False, True)
+    near = judged(noisy, claim(stated=0, **CACHED)).measured.point
+    assert judged(noisy, claim(stated=near, **CACHED)).verdict == "inconclusive"
+    far = judged(noisy, claim(stated=95, **CACHED))
+    assert (far.verdict, "a noisy host, but it clears the noise floor" in far.reason) == ("refuted", True)
+
+
+def test_noise_of_unknown_size_and_unchecked_outputs_leave_a_claim_inconclusive():
+    noisy = world(noise=0.2)
+    part = analyse_lines(noisy.manifest, noisy.lines).parts[0].model_copy(update={"noise_known": False})
+    far = judge(claim(stated=95, **CACHED), [part], noisy.plan)
+    assert (far.verdict, far.reason.startswith("unstable host")) == ("inconclusive", True)
+    assert (far.measured is not None, far.defended) == (True, None)
     unchecked = judged(world(unchecked=["matrix=cached"]), claim(stated=1, **CACHED))
     assert (unchecked.verdict, "not compared" in unchecked.reason) == ("inconclusive", True)
 

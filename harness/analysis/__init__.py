@@ -62,6 +62,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         part=part.name,
         stable=not reasons,
         reasons=reasons,
+        noise_known=not noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials),
         control=control,
         floor=margins.floor(control) if control and control.n >= 2 else None,
         canary=canary,

@@ -9,13 +9,15 @@ With the 95 % interval [low, high] of the measured value, the stated value s and
 
 The noise floor of its part is what two equal cells differed by, and an interval over trials does not hold it: what
 layout or order does to a cell is the same in every trial. So a clock's number must clear the floor: [low, high] above
-is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured.
+is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured. That
+is why a claim may be judged on a host too noisy to call ratios by the margin (78 % against 12 is no matter of 7 % of
+noise), as long as the noise is known.
 `defended` is the strongest value the widened interval supports: its low end for at_least, its high end for at_most, the
 value in it nearest to s for about; nothing where the numbers were not fit to judge by.
 
 A word is given only where it is earned. `untested`: a smoke run (whatever it found), no such cell in the run, a failed
-cell, a single trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, an unstable host, disturbed
-samples (counters do not depend on how quiet the machine was, and are judged all the same).
+cell, a single trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, noise of unknown size,
+disturbed samples (counters do not depend on how quiet the machine was, and are judged all the same).
 
 Where an address has several places (conditions, levels of other switches) each is judged, and one word stands for all:
 
@@ -144,7 +146,7 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
     for cell in guarded:
         if cell.sameness == "not checked":
             return Judged(place, "inconclusive", reading, f"outputs of {cell.name} were not compared with the oracle")
-    if address.metric in TIMED and not analysis.stable:
+    if address.metric in TIMED and not analysis.noise_known:
         return Judged(place, "inconclusive", reading, "unstable host: " + "; ".join(analysis.reasons))
     if reading.degraded:
         return Judged(place, "inconclusive", reading, reading.degraded)
@@ -152,6 +154,8 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
     fit = widened(address.metric, reading.interval, floor)
     given, bare = word(claim, fit), word(claim, reading.interval)
     within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
+    if address.metric in TIMED and not analysis.stable and not within:
+        within = f"a noisy host, but it clears the noise floor of {floor:.1%}"
     return Judged(place, given, reading, "; ".join(filter(None, (within, reading.note))), fit)
 
 

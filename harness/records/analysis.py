@@ -109,6 +109,8 @@ class PartAnalysis(Record):
     stable: bool
     reasons: tuple[str, ...]
     """Why not stable."""
+    noise_known: bool = False
+    """The floor bounds what noise did: a control with an interval, and a canary that stood still."""
     control: Interval | None
     """A/A ratio."""
     floor: float | None

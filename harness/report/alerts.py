@@ -22,9 +22,12 @@ def alerts(run: Run) -> Iterator[Alert]:
     elif unstable:
         named = [label(part.part) for part in analysis.parts if not part.stable]
         which = "" if len(named) == len(analysis.parts) else f" in {words.listed(named)}"
-        advice = "Ratios are shown with their intervals, but none is called. On a quiet machine, more trials do:"
+        advice = (
+            "Ratios are shown with their intervals, but none is called. Claims are judged only where they hold by more "
+            "than the noise floor. On a quiet machine, more trials say more:"
+        )
         more = plan.preset if plan.preset == "rigorous" else "full"
-        yield Alert(f"Verdicts are withheld{which}: unstable host", (*unstable, advice), _command(plan, preset=more))
+        yield Alert(f"Ratios are not called{which}: unstable host", (*unstable, advice), _command(plan, preset=more))
     if manifest.state != "finished":
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} are in this report"
         yield Alert("This run is unfinished", (f"{done}.",), f"{_command(plan)} --resume")

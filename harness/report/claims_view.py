@@ -77,6 +77,8 @@ def _defended(verdict: ClaimVerdict) -> str:
     measured = fit(verdict)
     if verdict.defended is None or measured is None or verdict.counted:
         return ""
+    if verdict.relation == "at_least" and verdict.unit == "%" and verdict.defended <= 0:
+        return "nothing"
     number = words.with_unit(numbers.in_digits_of(verdict.defended, measured), verdict.unit)
     return number if verdict.relation == "about" else f"{words.RELATIONS[verdict.relation]} {number}"
 

@@ -25,7 +25,7 @@ def _lead(run: Run) -> Iterator[str]:
         yield "The control and the canary held still: no reason was found to withhold verdicts for the host's sake."
     for part in unstable:
         name = f"part {label(part.part)}" if len(run.analysis.parts) > 1 else "this run"
-        yield f"The host was unstable in {name}: {safe('; '.join(part.reasons))}. Its verdicts are withheld."
+        yield f"The host was unstable in {name}: {safe('; '.join(part.reasons))}. Its ratios are not called."
     yield (
         "The control is the baseline measured twice: whatever it shows is noise. The canary is a fixed kernel that no "
         "switch can touch. Nothing is corrected by either."

@@ -79,6 +79,16 @@ def unstable_because(
     control: Interval | None, canary: Interval | None, *, margin: float, trials: int
 ) -> tuple[str, ...]:
     """Why verdicts are withheld; empty where they may be given."""
+    reasons = list(unknown_because(control, canary, margin=margin, trials=trials))
+    if control is not None and control.n >= 2 and margins.floor(control) > margin:
+        reasons.append(f"noise floor {margins.floor(control):.1%} is above the margin of {margin:.1%}")
+    return tuple(reasons)
+
+
+def unknown_because(
+    control: Interval | None, canary: Interval | None, *, margin: float, trials: int
+) -> tuple[str, ...]:
+    """Why the floor does not bound what noise did to this run; empty where it does. A high floor is a known one."""
     reasons = []
     if trials < 2:
         reasons.append(f"too few trials: {trials}, an interval needs 2")
@@ -86,8 +96,6 @@ def unstable_because(
         reasons.append("no control was measured, so nothing says how noisy this run was")
     elif control.n < 2:
         reasons.append("the control has one usable trial only")
-    elif margins.floor(control) > margin:
-        reasons.append(f"noise floor {margins.floor(control):.1%} is above the margin of {margin:.1%}")
     if canary is not None and canary.n >= 2 and margins.call(canary, margin) in ("faster", "slower"):
         reasons.append(f"the canary moved by {canary.point - 1:+.1%} within blocks")
     return tuple(reasons)
