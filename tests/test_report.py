@@ -148,6 +148,16 @@ def test_stages_stand_beside_the_stated_share_with_sum_and_residual(
     assert "stated about 78 %" in parsed.text
 
 
+def test_a_stated_share_stands_beside_the_very_cell_it_speaks_of(stored: Stored) -> None:
+    manifest, analysis = stored
+    before = next(c for c in analysis.claims if (c.cell, c.stage, c.relation) == ("t0", "propagator", "about"))
+    after = before.model_copy(update={"id": "after", "cell": "t1", "stated": 61.0})
+    claims = tuple(c for c in analysis.claims if c.cell != "t1") + (after,)
+    text = markdown.document(view(manifest, analysis.model_copy(update={"claims": claims})))
+    rows = [line for line in text.splitlines() if "| propagator | forward |" in line]
+    assert [re.search(r"about (\d+) %", row)[1] for row in rows] == ["78", "61"]
+
+
 def test_conditions_threads_and_device_stand_with_every_part(parsed: Page, document: str) -> None:
     for source in (parsed.text, document):
         assert "sem_propagator, forward, P 2048, rows 512, dt 0.1, training_step 0, 1 thread, cpu" in source

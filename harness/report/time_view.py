@@ -29,16 +29,16 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
     staged = [cell for cell in part.cells if cell.stages]
     items: list[Table | Figure] = [_stage_figure(cell, plan, run) for cell in staged[:DRAWN]]
     if staged:
-        items.append(_stage_table(staged, plan, run))
+        items.append(_stage_table(staged, run))
     memory = [cell for cell in part.cells if cell.peak_bytes is not None]
     if memory:
         items.append(_memory_figure(memory, plan))
     if not items:
         return None
-    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(staged, plan, run)), tuple(items))
+    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(staged, run)), tuple(items))
 
 
-def _sentences(staged: list[CellSummary], plan: Part, run: Run) -> Iterator[str]:
+def _sentences(staged: list[CellSummary], run: Run) -> Iterator[str]:
     for cell in staged:
         if cell.closure:
             met = "met" if abs(cell.closure.point) < CLOSURE_GOAL else "missed"
@@ -51,21 +51,21 @@ def _sentences(staged: list[CellSummary], plan: Part, run: Run) -> Iterator[str]
         yield f"{DRAWN} of {len(staged)} cells are drawn; the table holds all of them."
     if not staged:
         yield "Stages were not timed in this part."
-    elif not any(_stated(plan, run).values()):
+    elif not any(_stated(cell, run) for cell in staged):
         yield "No claim of this run states a share for these stages, so only the measured ones are drawn."
 
 
-def _stated(plan: Part, run: Run) -> dict[str, ClaimVerdict]:
-    """Stated shares by stage: the whole is stated, so the first such claim of the part stands for its stage."""
+def _stated(cell: CellSummary, run: Run) -> dict[str, ClaimVerdict]:
+    """Shares the documents state of this very cell, by stage; the first such claim stands for its stage."""
     found: dict[str, ClaimVerdict] = {}
     for claim in run.analysis.claims:
-        if claim.part == plan.name and claim.stage and claim.unit == "%":
+        if (claim.part, claim.cell) == (cell.part, cell.cell) and claim.stage and claim.relation == "about":
             found.setdefault(claim.stage, claim)
     return found
 
 
 def _stage_figure(cell: CellSummary, plan: Part, run: Run) -> Figure:
-    stated = _stated(plan, run) if _is_reference(cell, plan, run) else {}
+    stated = _stated(cell, run)
     rows: list[Row] = []
     for name in dict.fromkeys(stage.stage for stage in cell.stages):
         group = [_stage_row(stage) for stage in cell.stages if stage.stage == name]
@@ -82,27 +82,19 @@ def _stage_figure(cell: CellSummary, plan: Part, run: Run) -> Figure:
     )
 
 
-def _is_reference(cell: CellSummary, plan: Part, run: Run) -> bool:
-    """A share is stated of the status quo, or of the cell its claim was judged on."""
-    judged = {claim.cell for claim in run.analysis.claims if claim.part == plan.name and claim.stage}
-    known = run.cells.get((cell.part, cell.cell))
-    return cell.cell in judged or (not judged and known is not None and known.baseline == known.id)
-
-
 def _stage_row(stage: StageTime) -> Row:
     share = stage.share
     bar = Bar(0, share.point * 100, stage.direction)
     return Row("", f"{stage.direction} {numbers.percent(share)}", (bar,), low=share.low * 100, high=share.high * 100)
 
 
-def _stage_table(staged: list[CellSummary], plan: Part, run: Run) -> Table:
+def _stage_table(staged: list[CellSummary], run: Run) -> Table:
     factor, unit = numbers.time_unit(stage.time_s.point for cell in staged for stage in cell.stages)
-    stated = _stated(plan, run)
     rows = []
     for cell in staged:
-        reference = _is_reference(cell, plan, run)
+        stated = _stated(cell, run)
         for stage in cell.stages:
-            claim = stated.get(stage.stage) if reference else None
+            claim = stated.get(stage.stage)
             rows.append(
                 (
                     Entry(label(cell.name)),
