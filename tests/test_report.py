@@ -152,7 +152,7 @@ def test_a_stated_share_stands_beside_the_very_cell_it_speaks_of(stored: Stored)
     manifest, analysis = stored
     before = next(c for c in analysis.claims if (c.cell, c.stage, c.relation) == ("t0", "propagator", "about"))
     after = before.model_copy(update={"id": "after", "cell": "t1", "stated": 61.0})
-    claims = tuple(c for c in analysis.claims if c.cell != "t1") + (after,)
+    claims = (*tuple(c for c in analysis.claims if c.cell != "t1"), after)
     text = markdown.document(view(manifest, analysis.model_copy(update={"claims": claims})))
     rows = [line for line in text.splitlines() if "| propagator | forward |" in line]
     assert [re.search(r"about (\d+) %", row)[1] for row in rows] == ["78", "61"]
