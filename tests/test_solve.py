@@ -11,7 +11,7 @@ from propagator_helpers import cayley, growth, relative, rounding, rows_of, unco
 
 from sem_impl.hamiltonian import dense
 from sem_impl.kernels import KERNELS
-from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients
+from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients, unitary
 from sem_impl.solved import solve
 
 STEPS = (0.02, 0.1, 0.5, 1.0)
@@ -236,3 +236,14 @@ def test_a_wide_spread_of_weights_is_where_the_preconditioner_helps():
         for name in PRECONDITIONERS
     }
     assert counts["block_jacobi"] < 0.95 * counts["none"]
+
+
+def test_the_dense_step_holds_no_denormal_number_and_is_not_changed_by_that():
+    weights = torch.nn.functional.softplus(torch.linspace(-0.2, 0.2, 3 * 512).view(3, 512))
+    U = unitary(weights, 1e-4)
+    parts = torch.view_as_real(U).abs()
+    assert (parts == 0).any()
+    assert parts[parts > 0].min() >= torch.finfo(torch.float32).tiny
+    iaH = 1e-4j * dense(weights.double())
+    one = torch.eye(512, dtype=torch.complex128)
+    assert (U - torch.linalg.solve(one + iaH, one - iaH)).abs().max() <= 4 * torch.finfo(torch.float32).eps
