@@ -41,7 +41,7 @@ def load_system(ref: str) -> System:
     module_name, name = target.split(":")
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except Exception as error:  # importing a user's module runs it, and it may raise anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UsageError(f"{shown(ref)} cannot be imported ({reason[:160]}); a module that can would do") from None
     if not hasattr(module, name):
