@@ -26,7 +26,9 @@ CONTRAST_MARKS = {
     "same": Mark("same", "=", "same", "the whole interval lies inside the margin around 1"),
     "inconclusive": Mark("inconclusive", "○", "open", "none of these three can be said at this number of trials"),
     "invalid": Mark("invalid", "!", "broken", "the outputs differ beyond the tolerance: the time means nothing"),
-    "withheld": Mark("withheld", "□", "open", "shown without a verdict: too few trials, an unstable host, or disturbed samples"),
+    "withheld": Mark(
+        "withheld", "□", "open", "shown without a verdict: too few trials, an unstable host, or disturbed samples"
+    ),
     "not measured": Mark("not measured", "–", "none", "the cell gave no time; its outcome says why"),
 }
 CONTROL = "control: the baseline again"
