@@ -83,12 +83,29 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Of one stage in one call, from formulas: the arithmetic its mathematics asks for, and the bytes that must cross
+    memory at the least (inputs and parameters read once, outputs written once). No level of a switch can go below."""
+
+    flops: float
+    minimum_bytes: float
+    backward_flops: float = 0.0
+    backward_minimum_bytes: float = 0.0
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """What one call will cost, from formulas: FLOPs, bytes of parameters, bytes alive at the peak besides those."""
+    """What one call will cost, from formulas: FLOPs, bytes of parameters, bytes alive at the peak besides those.
+
+    `stages` gives the cost of each stage, where the system knows formulas; `whole` that of a call of a system without
+    stages.
+    """
 
     flops: float
     parameter_bytes: float
     activation_bytes: float
+    stages: Mapping[str, Cost] = field(default_factory=dict)
+    whole: Cost | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,29 @@ class StageTime(Record):
     """Of the sum of all stages, both directions."""
 
 
+class StageSize(Record):
+    """Memory of a stage, from the allocator, in a process of its own."""
+
+    stage: str
+    direction: Literal["forward", "backward"]
+    peak_bytes: int
+    delta_bytes: int
+    saved_bytes: int | None
+
+
+class StageLimit(Record):
+    """How far a stage is from what this machine could do at best."""
+
+    stage: str
+    """Empty: the whole call."""
+    direction: Literal["forward", "backward"]
+    floor_s: float
+    """max(FLOPs / measured GEMM rate, minimum bytes / measured copy bandwidth)."""
+    bound: Literal["arithmetic", "bandwidth"]
+    over_floor: Interval | None
+    """Measured time / floor; 1 cannot be beaten."""
+
+
 class CellSummary(Record):
     cell: str
     part: str
@@ -43,6 +66,11 @@ class CellSummary(Record):
     sameness_at: str | None = None
     sameness: Literal["holds", "broken", "not checked"] = "not checked"
     stages: tuple[StageTime, ...] = ()
+    stage_sizes: tuple[StageSize, ...] = ()
+    limits: tuple[StageLimit, ...] = ()
+    allocator_peak_bytes: int | None = None
+    saved_bytes: int | None = None
+    counters: dict[str, int | float] = {}
     stage_shares: dict[str, tuple[float, ...]] = {}
     """Stage -> share of all stages, both directions together, one per trial."""
     closure: Interval | None = None
@@ -53,6 +81,19 @@ class CellSummary(Record):
     degraded: bool = False
     """Over half of its staged samples were disturbed: stages and shares are read from all of them."""
     notes: tuple[str, ...] = ()
+
+
+ContrastWord = Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
+
+
+class Confirmation(Record):
+    """The same comparison once more: `fresh`, each cell alone in adjacent processes, where a win must hold too if no
+    cell disturbs another inside a trial; `again`, a second run of the trials, in which a regression must recur."""
+
+    way: Literal["fresh", "again"]
+    ratio: Interval | None
+    agrees: bool
+    reason: str = ""
 
 
 class Contrast(Record):
@@ -67,8 +108,20 @@ class Contrast(Record):
     """One ratio per trial."""
     trial_numbers: tuple[int, ...] = ()
     """Which trials these are."""
-    verdict: Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
+    verdict: ContrastWord
     reason: str = ""
+    stage: str = ""
+    """Empty: the whole call, bare. Else the time of this stage in the staged arm."""
+    direction: Literal["forward", "backward"] = "forward"
+    hodges_lehmann: float | None = None
+    """Median of the pairwise averages of the trials' logarithms, as a ratio: beside the mean, robust to a stray."""
+    p_value: float | None = None
+    """Two-sided, of a change no larger than the margin."""
+    adjusted_p: float | None = None
+    """After Benjamini-Hochberg over the run's family of contrasts; at most 0.05 is a discovery."""
+    floor: float | None = None
+    """Noise floor of this very comparison: the control's, of the same stage."""
+    confirmation: Confirmation | None = None
     clock: Literal["wall", "cpu", "none"] = "wall"
     degraded: bool = False
     kept_blocks: int = 0
@@ -134,6 +187,7 @@ class PartAnalysis(Record):
     """Blocks none of whose pairs was disturbed."""
     cells: tuple[CellSummary, ...]
     contrasts: tuple[Contrast, ...]
+    stage_contrasts: tuple[Contrast, ...] = ()
     effects: tuple[Effect, ...]
     shapley: tuple[ShapleyShare, ...]
     dead_switches: tuple[str, ...]

@@ -8,7 +8,8 @@ from pydantic import Field, TypeAdapter
 
 from harness.records.base import Record, Value
 
-ProcessKind = Literal["prepare", "trial", "sameness", "memory"]
+ProcessKind = Literal["prepare", "trial", "sameness", "memory", "confirm", "recheck"]
+"""`confirm`: one cell alone in a fresh process; `recheck`: a trial of suspected cells only, once more."""
 
 
 class Start(Record):
@@ -68,6 +69,36 @@ class Memory(Record):
     peak_bytes: int
 
 
+class StageBytes(Record):
+    """Allocator bytes of one stage in one call."""
+
+    peak_bytes: int
+    """Most that was alive inside the stage, above what was alive when it began."""
+    delta_bytes: int
+    """Alive when it ended, less alive when it began: what it left behind."""
+    saved_bytes: int | None = None
+    """Kept for the backward pass, each storage counted once, parameters not at all; None in a mode without one."""
+
+
+class StageMemory(Record):
+    kind: Literal["stage_memory"] = "stage_memory"
+    cell: str
+    allocator_peak_bytes: int
+    """Of the whole call, above what was alive before it."""
+    saved_bytes: int | None
+    stages: dict[str, StageBytes]
+    """`encoder`; in a training mode also `encoder.backward`."""
+
+
+class Counters(Record):
+    """Numbers that repeat exactly: no interval, and gates compare them for equality."""
+
+    kind: Literal["counters"] = "counters"
+    cell: str
+    values: dict[str, int | float]
+    """`parameters`, `flops`, `minimum_bytes`, `operators`, ...; of a stage `encoder.flops`."""
+
+
 OutcomeWord = Literal["crashed", "timed_out", "out_of_memory", "not_finite", "failed"]
 
 
@@ -122,9 +153,12 @@ class End(Record):
     import_s: float
     sampled_s: float
     """Inside timed samples and warm-up."""
+    peak_bytes: int | None = None
+    """Peak resident size of the process."""
 
 
 Line = Annotated[
-    Start | WarmUp | ProbeReading | Sameness | Memory | Outcome | Block | MarkCost | End, Field(discriminator="kind")
+    Start | WarmUp | ProbeReading | Sameness | Memory | StageMemory | Counters | Outcome | Block | MarkCost | End,
+    Field(discriminator="kind"),
 ]
 LINE: TypeAdapter[Line] = TypeAdapter(Line)

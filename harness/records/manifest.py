@@ -44,6 +44,64 @@ class Process(Record):
     """Why it was abandoned: `process ended`, `cell X timed out after 120 s`, ..."""
 
 
+class Ceiling(Record):
+    """What this machine was measured to do at best under one set of process conditions."""
+
+    device: str
+    threads: int
+    allocator: str
+    dtype: str
+    """`float32`, `float64`, `complex64`, `complex128`."""
+    copy_bytes_per_s: float
+    """Bytes read plus bytes written."""
+    gemm_flops_per_s: float
+    """Real FLOPs: a complex product counts 8 per multiply-add."""
+    measured: str
+    """When."""
+    spread: float
+    """Relative, between repetitions."""
+
+
+class CalibratedContrast(Record):
+    """A cell against a copy of itself."""
+
+    cell: str
+    name: str
+    stage: str = ""
+    direction: Literal["forward", "backward"] = "forward"
+    floor: float
+    detectable: float | None
+    kept_share: float
+    alarmed: bool
+    """Called faster or slower, though nothing differs."""
+
+
+class Calibration(Record):
+    """What a suite's own cells look like on this machine when nothing differs (A/A)."""
+
+    run: str
+    suite: str
+    suite_sha256: str
+    machine_id: str
+    code_sha256: str
+    preset: str
+    made: str
+    margin: float
+    contrasts: tuple[CalibratedContrast, ...]
+    false_alarms: int
+    order_effect: float | None
+
+
+class FollowUp(Record):
+    """What a run decided to do once more after its trials."""
+
+    process: Literal["confirm", "recheck"]
+    part: str
+    cells: tuple[str, ...]
+    """`confirm`: the cell and its baseline; `recheck`: all of the process."""
+    trials: int
+
+
 class Manifest(Record):
     run: str
     state: Literal["running", "finished"]
@@ -66,5 +124,10 @@ class Manifest(Record):
     """system -> switch -> exact | approximate | different."""
     probes: dict[str, dict[str, str]] = {}
     """system -> probe -> unit, for the report."""
+    ceilings: tuple[Ceiling, ...] = ()
+    calibration: Calibration | None = None
+    """Of this suite on this machine, as it was when the run began."""
+    follow_ups: tuple[FollowUp, ...] | None = None
+    """None until the trials are through."""
     facts: dict[str, dict[str, Value]] = {}
     """part -> facts of its batch (dataset id, distinct tokens)."""
