@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint browser clean
+.PHONY: run test lint browser cuda xpu clean
 
 run: $(STAMP)  ## the cayley suite at preset quick; about twelve minutes
 	$(BIN)/semh run suites/cayley.yaml
@@ -19,6 +19,13 @@ lint: $(STAMP)
 
 browser: $(STAMP)  ## the report in headless Chromium
 	$(BIN)/pytest -m browser
+
+cuda: $(STAMP)  ## what only a machine with a CUDA device can test, with its clocks and throttle reasons
+	$(BIN)/pip install --quiet --editable ".[cuda]"
+	$(BIN)/pytest -m cuda -rs
+
+xpu: $(STAMP)  ## what only a machine with an Intel XPU can test
+	$(BIN)/pytest -m xpu -rs
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

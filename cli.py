@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
+TRACES = Path("traces")
 
 app = typer.Typer(
     help="Puts the performance claims of a design document on trial.",
@@ -39,6 +41,7 @@ SetOption = Annotated[
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="threads of every cell")]
 MinutesOption = Annotated[float | None, typer.Option("--max-minutes", help="start no trial after so many minutes")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="go on with the newest unfinished run of this plan")]
 
 
 @app.command()
@@ -49,14 +52,12 @@ def run(
     set_: SetOption = None,
     threads: ThreadsOption = None,
     max_minutes: MinutesOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the newest unfinished run of this plan")] = False,
+    resume: ResumeOption = False,
 ) -> None:
     """Measure a suite and report on it."""
     import harness
 
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    command = shlex.join(["semh", *words])
-    try:
+    with _resumable():
         result = harness.run(
             suite,
             preset=preset,
@@ -69,14 +70,43 @@ def run(
             reports=REPORTS,
             progress=_progress(),
         )
-    except KeyboardInterrupt:
-        _complain(f"interrupted; what was measured is kept, go on with: {command} --resume")
-        raise typer.Exit(130) from None
-    except StoreError as error:
-        _complain(f"{error}; what was measured before is kept, go on with: {command} --resume")
-        raise typer.Exit(3) from None
     _show(result.folder.name, result.report)
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def calibrate(
+    suite: SuiteArgument,
+    preset: PresetOption = "quick",
+    only: OnlyOption = None,
+    set_: SetOption = None,
+    threads: ThreadsOption = None,
+    max_minutes: MinutesOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Measure a suite's cells against copies of themselves: what can be seen here, and what is noise."""
+    from harness.calibrations import calibrate, summary
+    from harness.tables import calibration_table
+
+    with _resumable():
+        made = calibrate(
+            suite,
+            preset=preset,
+            only=tuple(only or ()),
+            settings=_settings(set_ or ()),
+            threads=threads,
+            max_minutes=max_minutes,
+            resume=resume,
+            results=RESULTS,
+            reports=REPORTS,
+            progress=_progress(),
+        )
+    if made.stored is None:
+        _complain(f"no copy of a cell gave an interval, nothing is stored; see {made.result.report}")
+    else:
+        _print([calibration_table(made.calibration)])
+        typer.echo(f"{summary(made.calibration)}\nStored: {made.stored}\nReport: {made.result.report}")
+    raise typer.Exit(made.result.exit_code)
 
 
 @app.command()
@@ -90,6 +120,9 @@ def plan(
 ) -> None:
     """Show what a suite would run: its cells, which are merged, what they cost. Runs nothing."""
     import harness
+    from harness.calibrations import plan_words
+    from harness.measure.environment import environment
+    from harness.predict import predicted
     from harness.report.terminal import plan_table
     from harness.tables import plan_cost
 
@@ -101,7 +134,9 @@ def plan(
         threads=threads,
         max_minutes=max_minutes,
     )
-    _print([plan_table(drawn), plan_cost(drawn)])
+    where = environment([part.system for part in drawn.parts])
+    cost = plan_cost(predicted(RESULTS, drawn, where), plan_words(RESULTS, drawn, where))
+    _print([plan_table(drawn), cost])
 
 
 @app.command()
@@ -157,13 +192,76 @@ def systems(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what this machine offers for measuring, and what to do about what it lacks."""
-    from harness.doctor import findings
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="leave out the self test of three seconds")] = False,
+) -> None:
+    """Say what makes this machine noisy and what it offers for measuring, and what to do about either."""
+    from harness.doctor import Machine, findings
 
-    for finding in findings():
+    for finding in findings(Machine(results=RESULTS), quick=quick):
         advice = f" -> {finding.advice}" if finding.advice else ""
         typer.echo(f"{finding.word:<9}{finding.what}{advice}")
+
+
+@app.command()
+def ceilings(
+    threads: Annotated[
+        list[int] | None, typer.Option("--threads", metavar="N", help="may be repeated; default 1, 2, 4, ... and all")
+    ] = None,
+    allocator: Annotated[
+        list[str] | None, typer.Option("--allocator", help="default or keep; may be repeated; default both")
+    ] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option("--dtype", help="of cells: float32 or float64; may be repeated; default both")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or xpu")] = "cpu",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="fresh processes for each of them")] = 3,
+) -> None:
+    """Measure copy bandwidth and GEMM rates: what the limits in a report are drawn against."""
+    from harness.ceilings import keep, measure, wanted
+    from harness.tables import ceilings_table
+
+    settings = wanted(device, threads or (), allocator or (), dtype or ())
+    measured = measure(settings, _say, rounds=rounds)
+    keep(RESULTS, measured, _say)
+    _print([ceilings_table(measured)])
+    raise typer.Exit(0 if len(measured) == sum(len(one.dtypes) for one in settings) else 3)
+
+
+@app.command()
+def trace(
+    suite: SuiteArgument,
+    cell: Annotated[str, typer.Option("--cell", metavar="CELL", help="the cell: its name or a pattern of it alone")],
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="CELL", help="a second cell: where do the two differ?")
+    ] = None,
+    part: Annotated[str | None, typer.Option("--part", help="look for them in this part only")] = None,
+    set_: SetOption = None,
+    threads: ThreadsOption = None,
+    calls: Annotated[int, typer.Option("--calls", help="traced calls of each cell, after two others")] = 3,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="where the traces go")] = TRACES,
+    again: Annotated[bool, typer.Option("--again", help="show what an earlier trace found; run nothing")] = False,
+) -> None:
+    """Trace a cell under torch's profiler: where its time goes, or where two cells differ, by operator.
+
+    Writes a trace for ui.perfetto.dev, chrome://tracing or TensorBoard (extra `trace`; its page loads a charting
+    script from www.gstatic.com), and tables. Times are inflated by the profiler: only `semh run` measures.
+    """
+    import harness
+    from harness.report.trace import terminal
+    from harness.trace import take
+    from harness.trace.one import TraceError
+
+    _, drawn = harness.planned(suite, settings=_settings(set_ or ()), threads=threads)
+    cells = [("--cell", cell)] + ([("--against", against)] if against is not None else [])
+    try:
+        traced = take.trace(drawn, cells, part=part, calls=calls, out=out, again=again, note=_say)
+    except TraceError as error:
+        _complain(str(error))
+        raise typer.Exit(3) from None
+    compared, page = take.tabulate(traced)
+    _print([terminal(compared, str(page))])
+    typer.echo("\n".join(("", *(f"Trace: {one.trace}" for one in traced), f"Tables: {page}", take.OPENING)))
 
 
 def main() -> None:
@@ -175,6 +273,20 @@ def main() -> None:
     except (UsageError, StoreError) as error:
         _complain(str(error))
         sys.exit(2)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """What ends a run early is told in a line, with the command that goes on."""
+    command = shlex.join(["semh", *(word for word in sys.argv[1:] if word != "--resume")])
+    try:
+        yield
+    except KeyboardInterrupt:
+        _complain(f"interrupted; what was measured is kept, go on with: {command} --resume")
+        raise typer.Exit(130) from None
+    except StoreError as error:
+        _complain(f"{error}; what was measured before is kept, go on with: {command} --resume")
+        raise typer.Exit(3) from None
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Value]:
@@ -213,6 +325,10 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _complain(text: str) -> None:

@@ -69,17 +69,24 @@ def run(
     progress: Callable[[Plan], Progress] | None = None,
 ) -> Result:
     """Measure, analyse and report a suite, given as a path or by name: what `semh run` does."""
+    read, plan = planned(
+        suite, preset=preset, only=tuple(only), settings=settings or {}, threads=threads, max_minutes=max_minutes
+    )
+    return conclude(measured(read, plan, results, resume=resume, progress=progress), reports)
+
+
+def measured(
+    read: Suite, plan: Plan, results: Path, *, resume: bool = False, progress: Callable[[Plan], Progress] | None = None
+) -> RunFolder:
+    """The folder of the plan's finished run."""
     from harness.claims.ledger import ledger_texts
     from harness.command import command
     from harness.progress import Silent
     from harness.runner import run_plan
 
-    read, plan = planned(
-        suite, preset=preset, only=tuple(only), settings=settings or {}, threads=threads, max_minutes=max_minutes
-    )
     shown = progress(plan) if progress else Silent()
     try:
-        folder = run_plan(
+        return run_plan(
             plan,
             read.text,
             ledger_texts(),
@@ -90,7 +97,6 @@ def run(
         )
     finally:
         shown.close()
-    return conclude(folder, reports)
 
 
 def planned(suite: str | Path, **options: Any) -> tuple[Suite, Plan]:

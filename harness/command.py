@@ -9,8 +9,8 @@ from harness.records import Plan
 
 
 def command(plan: Plan) -> str:
-    """What differs from the defaults of `semh run` is said, and nothing else."""
-    words = ["semh", "run", plan.suite_file]
+    """What differs from the defaults of `semh run` and `semh calibrate` is said, and nothing else."""
+    words = ["semh", "calibrate" if plan.purpose == "calibrate" else "run", plan.suite_file]
     words += ["--preset", plan.preset] if plan.preset != "quick" else []
     for cell in plan.only:
         words += ["--only", cell]

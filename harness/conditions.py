@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.errors import SuiteError, offer, shown
+from harness.measure.device import HOSTS, absent, facts
 from harness.records import Value
 from harness.suite import PartSpec
 from harness.system import Condition, System
@@ -52,6 +53,8 @@ def check_condition(system: System, name: str, value: object) -> Value:
     if name in choices:
         if value not in choices[name]:
             raise RefusedError(f"no {name} {shown(value)}; {offer(str(value), system.name, choices[name])}")
+        if name == "device":
+            _check_device(str(value), system)
         return str(value)
     if name == "flush_denormal":
         if not isinstance(value, bool):
@@ -63,6 +66,27 @@ def check_condition(system: System, name: str, value: object) -> Value:
         if condition.name == name:
             return _number(condition, value)
     raise RefusedError(f"no condition {shown(name)}; {offer(name, system.name, condition_names(system))}")
+
+
+def _check_device(name: str, system: System) -> None:
+    why = absent(name)
+    if why:
+        here = [other for other in system.devices if not absent(other)]
+        do = f"device: {here[0]} would do here" if here else "only a machine that has one would do"
+        raise RefusedError(f"{name} is untested here, {why}; {do}")
+
+
+def _check_together(conditions: Mapping[str, Value], varied: Mapping[str, tuple[Value, ...]], fail: Fail) -> None:
+    """What a device does not know of: conditions of the host's processor and of its C library, and float64 on some."""
+    for device in varied.get("device", (conditions["device"],)):
+        if device in HOSTS:
+            continue
+        for name, usual in (("flush_denormal", False), ("allocator", "default")):
+            if set(varied.get(name, (conditions[name],))) != {usual}:
+                does = f"acts on the host alone and changes nothing on {device}"
+                raise fail(("conditions", name), f"{name} {does}; {name}: {shown_value(usual)} would do")
+        if "float64" in varied.get("dtype", (conditions["dtype"],)) and not facts(str(device)).float64:
+            raise fail(("conditions", "dtype"), f"this {device} device has no float64; dtype: float32 would do")
 
 
 def _number(condition: Condition, value: object) -> int | float:
@@ -85,6 +109,8 @@ def resolve(system: System, spec: PartSpec, settings: Mapping[str, Value], fail:
     fixed |= _size(system, spec, fail)
     varied: dict[str, tuple[Value, ...]] = {}
     for name, given in spec.conditions.items():
+        if name == "device" and name in settings:
+            continue  # a device that is not used need not be here
         if isinstance(given, list):
             values = _list(system, name, given, fail)
             fixed[name] = values[0]
@@ -92,7 +118,11 @@ def resolve(system: System, spec: PartSpec, settings: Mapping[str, Value], fail:
                 varied[name] = values
         else:
             fixed[name] = _checked(system, name, given, ("conditions", name), fail)
-    return Resolved(fixed | dict(settings), varied)
+    fixed |= dict(settings)
+    if not {"device"} & (spec.conditions.keys() | settings.keys()):
+        _checked(system, "device", fixed["device"], (), fail)
+    _check_together(fixed, varied, fail)
+    return Resolved(fixed, varied)
 
 
 def _size(system: System, spec: PartSpec, fail: Fail) -> Mapping[str, Value]:

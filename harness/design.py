@@ -1,45 +1,48 @@
 """Which variants a part runs, under which conditions: its cells.
 
-    pair            the baseline and every variant in `against`
-    one_at_a_time   the baseline and, for every factor, each other level alone
-    full_factorial  every combination of factors of two levels each; effects can be computed
-    grid            every combination, any number of levels; no effects
+    pair                  the baseline and every variant in `against`
+    one_at_a_time         the baseline and, for every factor, each other level alone
+    leave_one_out         the baseline, everything on, and everything but one factor, for every factor
+    ladder                the baseline, then one change after another on top of it, in the order of the factors
+    full_factorial        every combination of factors of two levels each
+    fractional_factorial  a part of them that keeps main effects clear of two-way interactions (stats/fraction.py)
+    screening             as few of them as give main effects (stats/screening.py)
+    grid                  every combination, any number of levels; no effects
 
 Every combination of varied conditions repeats the design, with a baseline of its own. Variants that differ only in a
-switch that does not apply are one cell: the switch is set to the baseline's level there.
+switch that does not apply are one cell: the switch is set to the baseline's level there. A fraction, a screening
+design, a ladder and leaving one out are refused where that would happen to a cell they need.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 
-from harness.conditions import Fail, Resolved, shown_value
-from harness.errors import offer, shown
-from harness.records import Cell, Value
-from harness.suite import Changes, PartSpec
+from harness.aliases import fraction_notes, screening_notes
+from harness.cells import Kept, cells_of, merge, merge_notes
+from harness.conditions import Fail, Resolved
+from harness.records import Cell
+from harness.stats import fraction, screening
+from harness.suite import PartSpec
 from harness.system import System
-from harness.yamlfile import KeyPath
+from harness.variants import Factors, Named, Variant, canonical, complete, listed, read_factors, status_quo
 
 MAX_CELLS = 512
-OWN_NAMES = ("baseline", "control")
-
-Variant = dict[str, str]
-Factors = dict[str, tuple[str, ...]]
-
-
-@dataclass
-class _Kept:
-    """A variant that is run, under its canonical form."""
-
-    name: str
-    variant: Variant
-    merged: list[str] = field(default_factory=list)
-    merged_variants: list[Variant] = field(default_factory=list)
+TWO_LEVELS = ("leave_one_out", "full_factorial", "fractional_factorial", "screening")
+SOME_ROWS = ("fractional_factorial", "screening")
+NUMBER_OF_FACTORS = {
+    "leave_one_out": (2, math.inf, "takes 2 or more"),
+    "ladder": (2, math.inf, "takes 2 or more"),
+    "fractional_factorial": (fraction.FEWEST, math.inf, f"takes {fraction.FEWEST} or more, full_factorial any number"),
+    "screening": (
+        screening.FEWEST,
+        screening.MOST,
+        f"takes {screening.FEWEST} to {screening.MOST}, full_factorial fewer and fractional_factorial more",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -51,158 +54,148 @@ class Drawn:
 
 def draw(part: str, system: System, mode: str, spec: PartSpec, conditions: Resolved, fail: Fail) -> Drawn:
     """The cells of a part, baselines first under each combination of conditions."""
-    baseline = _complete(system, spec.baseline, _status_quo(system), ("baseline",), fail)
-    factors = _factors(system, spec, baseline, fail)
-    combinations = math.prod(map(len, conditions.varied.values()))
-    _refuse_too_many(spec, factors, combinations, fail)
-    planned = [(None, baseline), *_planned(system, spec, baseline, factors, fail)]
-    kept = _merge(system, baseline, planned)
+    baseline = complete(system, spec.baseline, status_quo(system), ("baseline",), fail)
+    factors = read_factors(system, spec, baseline, fail)
+    _refuse_numbers(spec, factors, fail)
+    _refuse_too_many(spec, factors, math.prod(map(len, conditions.varied.values())), fail)
+    planned: list[Named] = [(None, baseline), *_planned(system, spec, baseline, factors, fail)]
+    kept = merge(system, baseline, planned)
     _refuse_empty(spec, kept, factors, conditions, fail)
-    also = _given(system, spec.also, "also", baseline, fail)
-    kept = _merge(system, baseline, [*planned, *also])
+    notes = tuple(_notes(system, spec, baseline, factors))
+    kept = merge(system, baseline, [*planned, *listed(system, spec.also, "also", baseline, fail)])
     if spec.design == "pair":
         factors = _differing(system, kept)
     cells = tuple(
         cell
         for values in product(*conditions.varied.values())
-        for cell in _cells(part, spec.system, mode, kept, conditions, dict(zip(conditions.varied, values, strict=True)))
+        for cell in cells_of(
+            part, spec.system, mode, kept, conditions, dict(zip(conditions.varied, values, strict=True))
+        )
     )
-    return Drawn(cells, factors, _notes(kept))
+    return Drawn(cells, factors, (*notes, *merge_notes(kept)))
 
 
-def cell_id(system: str, mode: str, variant: Mapping[str, str], conditions: Mapping[str, Value], control: bool) -> str:
-    """Twelve hex digits of what is measured: equal in every process, whatever the order of keys."""
-    content = {"system": system, "mode": mode, "variant": variant, "conditions": conditions, "control": control}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def one_at_a_time(baseline: Variant, factors: Factors) -> Iterator[Named]:
+    for name, levels in factors.items():
+        yield from ((None, baseline | {name: level}) for level in levels[1:])
 
 
-def canonical(system: System, variant: Mapping[str, str], baseline: Mapping[str, str]) -> Variant:
-    """Switches that do not apply take the baseline's level, until nothing changes (one may hang on another)."""
-    result = dict(variant)
-    for _ in system.switches:
-        dead = [switch.name for switch in system.switches if not switch.applies(result)]
-        settled = result | {name: baseline[name] for name in dead}
-        if settled == result:
-            break
-        result = settled
-    return result
+def leave_one_out(baseline: Variant, factors: Factors) -> Iterator[Named]:
+    everything = baseline | {name: levels[-1] for name, levels in factors.items()}
+    yield "everything on", everything
+    for name in factors:
+        yield f"everything but {name}", everything | {name: baseline[name]}
 
 
-def _status_quo(system: System) -> Variant:
-    return dict(system.variants["status_quo"])
+def ladder(baseline: Variant, factors: Factors) -> Iterator[Named]:
+    rung = dict(baseline)
+    for name, levels in factors.items():
+        for level in levels[1:]:
+            rung = rung | {name: level}
+            yield None, rung
 
 
-def _complete(system: System, given: Changes, base: Variant, path: KeyPath, fail: Fail) -> Variant:
-    if isinstance(given, str):
-        if given not in system.variants:
-            raise fail(path, f"no variant {shown(given)}; {offer(given, system.name, system.variants)}")
-        return dict(system.variants[given])
-    for name, level in given.items():
-        _check_level(system, name, level, (*path, name), fail)
-    return base | given
+def crossed(baseline: Variant, factors: Factors) -> Iterator[Named]:
+    for levels in product(*factors.values()):
+        yield None, baseline | dict(zip(factors, levels, strict=True))
 
 
-def _check_level(system: System, name: str, level: str, path: KeyPath, fail: Fail) -> None:
-    levels = _levels(system, name, path[:2], fail)
-    if level not in levels:
-        raise fail(path, f"no level {shown(level)}; {offer(level, system.name, levels)}")
+def some_of(rows: Callable[[int], fraction.Rows]) -> Callable[[Variant, Factors], Iterator[Named]]:
+    def chosen(baseline: Variant, factors: Factors) -> Iterator[Named]:
+        for row in rows(len(factors)):
+            changes = {name: levels[high] for high, (name, levels) in zip(row, factors.items(), strict=True)}
+            yield None, baseline | changes
+
+    return chosen
 
 
-def _levels(system: System, name: str, path: KeyPath, fail: Fail) -> tuple[str, ...]:
-    for switch in system.switches:
-        if switch.name == name:
-            return switch.levels
-    names = [switch.name for switch in system.switches]
-    raise fail(path, f"no switch {shown(name)}; {offer(name, system.name, names)}")
+VARIANTS: Mapping[str, Callable[[Variant, Factors], Iterator[Named]]] = {
+    "one_at_a_time": one_at_a_time,
+    "leave_one_out": leave_one_out,
+    "ladder": ladder,
+    "full_factorial": crossed,
+    "fractional_factorial": some_of(fraction.rows),
+    "screening": some_of(screening.rows),
+    "grid": crossed,
+}
 
 
-def _factors(system: System, spec: PartSpec, baseline: Variant, fail: Fail) -> Factors:
-    """Factor -> levels, the baseline's first."""
-    factors: Factors = {}
-    for name, given in spec.factors.items():
-        path = ("factors", name)
-        _levels(system, name, path, fail)
-        for index, level in enumerate(given):
-            _check_level(system, name, level, (*path, index), fail)
-            if level in given[:index]:
-                raise fail((*path, index), f"{shown(level)} stands twice in the list; once would do")
-        own = baseline[name]
-        factors[name] = (own, *(level for level in given if level != own))
-        if len(factors[name]) < 2:
-            raise fail(path, f"an empty design: only the baseline's level, {own}; name another level, or leave it out")
-        if spec.design == "full_factorial" and len(factors[name]) > 2:
-            raise fail(path, f"{len(factors[name])} levels; full_factorial takes two, grid any number")
-    return factors
-
-
-def _refuse_too_many(spec: PartSpec, factors: Factors, combinations: int, fail: Fail) -> None:
-    crossed = spec.design in ("full_factorial", "grid")
-    count = combinations * (math.prod(map(len, factors.values())) if crossed else 1)
-    if count > MAX_CELLS:
-        raise fail(("design",), f"{count} cells; up to {MAX_CELLS} would do, with fewer levels or conditions")
-
-
-def _planned(
-    system: System, spec: PartSpec, baseline: Variant, factors: Factors, fail: Fail
-) -> list[tuple[str | None, Variant]]:
+def _planned(system: System, spec: PartSpec, baseline: Variant, factors: Factors, fail: Fail) -> list[Named]:
     if spec.design == "pair":
         if factors:
             raise fail(("factors",), "found factors; pair takes against, the other designs take factors")
         if not spec.against:
             raise fail((), "an empty design: pair without against; add against: all_on, or a mapping of changes")
-        return _given(system, spec.against, "against", baseline, fail)
+        return listed(system, spec.against, "against", baseline, fail)
     if spec.against is not None:
         raise fail(("against",), f"found against; {spec.design} takes factors, also adds variants to any design")
-    if spec.design == "one_at_a_time":
-        return [(None, baseline | {name: level}) for name, levels in factors.items() for level in levels[1:]]
-    return [(None, baseline | dict(zip(factors, levels, strict=True))) for levels in product(*factors.values())]
-
-
-def _given(
-    system: System, given: Changes | list[Changes] | None, key: str, baseline: Variant, fail: Fail
-) -> list[tuple[str | None, Variant]]:
-    if given is None:
+    if not factors:
         return []
-    places: list[tuple[KeyPath, Changes]]
-    if isinstance(given, list):
-        places = [((key, index), changes) for index, changes in enumerate(given)]
-    else:
-        places = [((key,), given)]
-    return [
-        (changes if isinstance(changes, str) else None, _complete(system, changes, baseline, path, fail))
-        for path, changes in places
-    ]
+    planned = list(VARIANTS[spec.design](baseline, factors))
+    _refuse_dead(system, spec, baseline, factors, [variant for _, variant in planned], fail)
+    return planned
 
 
-def _merge(system: System, baseline: Variant, planned: list[tuple[str | None, Variant]]) -> list[_Kept]:
-    """One entry per canonical variant, in the order planned; the baseline is the first."""
-    kept: dict[tuple[str, ...], _Kept] = {}
-    for given, variant in planned:
-        settled = canonical(system, variant, baseline)
-        key = tuple(settled[switch.name] for switch in system.switches)
-        asked = given or _changes(system, variant, baseline)
-        if key not in kept:
-            taken = given in OWN_NAMES or any(entry.name == given for entry in kept.values())
-            name = given if given and not taken else _changes(system, settled, baseline)
-            kept[key] = _Kept(name or _baseline_name(system, baseline), settled)
-        elif asked and asked != kept[key].name and asked not in kept[key].merged:
-            kept[key].merged.append(asked)
-        if variant != settled and variant not in kept[key].merged_variants:
-            kept[key].merged_variants.append(variant)
-    return list(kept.values())
+def _refuse_numbers(spec: PartSpec, factors: Factors, fail: Fail) -> None:
+    for name, levels in factors.items():
+        if spec.design in TWO_LEVELS and len(levels) > 2:
+            raise fail(("factors", name), f"{len(levels)} levels; {spec.design} takes two, grid any number")
+    least, most, takes = NUMBER_OF_FACTORS.get(spec.design, (0, math.inf, ""))
+    if factors and not least <= len(factors) <= most:
+        raise fail(("factors",), f"{len(factors)} factor{'s' * (len(factors) > 1)}; {spec.design} {takes}")
 
 
-def _changes(system: System, variant: Variant, baseline: Variant) -> str:
-    names = [switch.name for switch in system.switches]
-    return ", ".join(f"{name}={variant[name]}" for name in names if variant[name] != baseline[name])
+def _refuse_too_many(spec: PartSpec, factors: Factors, combinations: int, fail: Fail) -> None:
+    rows = 1
+    if spec.design in ("full_factorial", "grid"):
+        rows = math.prod(map(len, factors.values()))
+    elif spec.design == "fractional_factorial" and factors:
+        rows = 2 ** fraction.free(len(factors))
+    elif spec.design == "screening" and factors:
+        rows = 2 * (screening.columns(len(factors)) + 1)
+    if combinations * rows > MAX_CELLS:
+        count = combinations * rows
+        raise fail(("design",), f"{count} cells; up to {MAX_CELLS} would do, with fewer levels or conditions")
 
 
-def _baseline_name(system: System, baseline: Variant) -> str:
-    return "status_quo" if baseline == _status_quo(system) else "baseline"
+def _refuse_dead(
+    system: System, spec: PartSpec, baseline: Variant, factors: Factors, planned: list[Variant], fail: Fail
+) -> None:
+    """A change that does not apply where the design needs it: its effect there would be nothing, and look measured."""
+    dead = [_dead(system, variant, baseline) for variant in planned]
+    if spec.design in SOME_ROWS:
+        for name in factors:
+            count = sum(name in names for names in dead)
+            if count:
+                raise fail(
+                    ("factors", name),
+                    f"{name} does not apply in {count} of the {len(planned)} cells, and {spec.design} needs every "
+                    "switch in every cell; leave it out, or take full_factorial, which runs every combination",
+                )
+    elif spec.design == "leave_one_out" and dead[0]:
+        raise fail(("factors", dead[0][0]), f"{dead[0][0]} does not apply where everything is on; leave it out")
+    elif spec.design == "ladder":
+        for name, names in zip(_climbed(factors), dead, strict=True):
+            if name in names:
+                raise fail(
+                    ("factors", name),
+                    f"{name} does not apply on its rung of the ladder; name it after the switch it hangs on",
+                )
 
 
-def _refuse_empty(spec: PartSpec, kept: list[_Kept], factors: Factors, conditions: Resolved, fail: Fail) -> None:
+def _dead(system: System, variant: Variant, baseline: Variant) -> list[str]:
+    """Switches that do not apply in a variant, though it changes them."""
+    settled = canonical(system, variant, baseline)
+    return [name for name, level in variant.items() if settled[name] != level]
+
+
+def _climbed(factors: Factors) -> Iterator[str]:
+    """The factor of each rung."""
+    for name, levels in factors.items():
+        yield from (name for _ in levels[1:])
+
+
+def _refuse_empty(spec: PartSpec, kept: list[Kept], factors: Factors, conditions: Resolved, fail: Fail) -> None:
     for name in factors:
         if len({entry.variant[name] for entry in kept}) < 2:
             raise fail(("factors", name), f"an empty design: {name} does not apply in any of its cells; leave it out")
@@ -213,7 +206,7 @@ def _refuse_empty(spec: PartSpec, kept: list[_Kept], factors: Factors, condition
     raise fail(("design",), f"an empty design: nothing is varied; {spec.design} takes factors")
 
 
-def _differing(system: System, kept: list[_Kept]) -> Factors:
+def _differing(system: System, kept: list[Kept]) -> Factors:
     found: Factors = {}
     for switch in system.switches:
         levels = tuple(dict.fromkeys(entry.variant[switch.name] for entry in kept))
@@ -222,40 +215,13 @@ def _differing(system: System, kept: list[_Kept]) -> Factors:
     return found
 
 
-def _cells(
-    part: str, system: str, mode: str, kept: list[_Kept], conditions: Resolved, values: Mapping[str, Value]
-) -> list[Cell]:
-    under = dict(conditions.fixed) | dict(values)
-    suffix = "".join(f", {name}={shown_value(value)}" for name, value in values.items())
-    baseline = cell_id(system, mode, kept[0].variant, under, control=False)
-    return [
-        Cell(
-            id=cell_id(system, mode, entry.variant, under, control=False),
-            part=part,
-            name=entry.name + suffix,
-            variant=entry.variant,
-            conditions=under,
-            baseline=baseline,
-            merged=tuple(name + suffix for name in entry.merged),
-            merged_variants=tuple(entry.merged_variants),
-        )
-        for entry in kept
-    ]
-
-
-def control_of(baseline: Cell, system: str, mode: str, varied: Sequence[str]) -> Cell:
-    """A second copy of the baseline (A/A), named by the process it runs in where those differ."""
-    suffix = "".join(f", {name}={shown_value(baseline.conditions[name])}" for name in varied)
-    own = cell_id(system, mode, baseline.variant, baseline.conditions, control=True)
-    return baseline.model_copy(
-        update={"id": own, "name": "control" + suffix, "control": True, "merged": (), "merged_variants": ()}
-    )
-
-
-def _notes(kept: list[_Kept]) -> tuple[str, ...]:
-    return tuple(
-        f"{entry.name} stands for {len(entry.merged)} more ({'; '.join(entry.merged)}): "
-        "they differ from it at most in switches that do not apply"
-        for entry in kept
-        if entry.merged
-    )
+def _notes(system: System, spec: PartSpec, baseline: Variant, factors: Factors) -> Iterable[str]:
+    if spec.design == "fractional_factorial":
+        yield from fraction_notes(list(factors))
+    elif spec.design == "screening":
+        yield from screening_notes(list(factors))
+    elif spec.design == "leave_one_out":
+        without = [variant for _, variant in leave_one_out(baseline, factors)][1:]
+        for name, variant in zip(factors, without, strict=True):
+            for other in _dead(system, variant, baseline):
+                yield f"leaving out {name} takes {other} with it, which does not apply without it"

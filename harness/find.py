@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import UsageError, offer, shown
+from harness.errors import SuiteError, UsageError, offer, shown
 
 PACKAGED = Path(__file__).resolve().parent.parent / "suites"
 
@@ -18,10 +20,13 @@ def suite_files() -> dict[str, Path]:
 
 
 def find_suite(name: str) -> Path:
-    """Of a path nothing is asked here: reading it says what is wrong with it."""
-    if Path(name).name != name or name.endswith((".yaml", ".yml")) or _exists(name):
-        return Path(name)
+    """Of a path that leads somewhere nothing is asked here: reading it says what is wrong with it."""
     known = suite_files()
+    if Path(name).name != name or name.endswith((".yaml", ".yml")) or _exists(name):
+        near = None if _exists(name) else _nearest(Path(name), known)
+        if near is not None:
+            raise SuiteError(name, 1, f"no such file; nearest is {near!r}")
+        return Path(name)
     if name not in known:
         raise UsageError(f"no suite {shown(name)}; {offer(name, 'semh', known)} (a path to a YAML file would do too)")
     return known[name]
@@ -43,3 +48,18 @@ def _exists(name: str) -> bool:
         return Path(name).is_file()
     except (OSError, ValueError):
         return False  # no name a file could have
+
+
+def _nearest(missing: Path, known: Mapping[str, Path]) -> str | None:
+    """A file beside the one that was meant, else a suite known by its name. None where something else lies there."""
+    try:
+        if missing.exists():
+            return None
+        beside = {file.stem: str(file) for file in sorted(missing.parent.glob("*.y*ml"))}
+    except (OSError, ValueError):
+        return None
+    for offered in (beside, {name: name for name in known}):
+        close = difflib.get_close_matches(missing.stem[:100], offered, 1)
+        if close:
+            return offered[close[0]]
+    return None

@@ -6,26 +6,34 @@ resident together, each group with the baselines of its cells. Bytes of a group:
     1.5e9 (interpreter and torch) + sum over distinct conditions of max parameters + max activations
 
 Cells under equal conditions share their parameters; one call is alive at a time. The budget is 80 % of what is
-available when the plan is made.
+available when the plan is made: of the host's memory, or of the device's own, where the 1.5e9 stand for the driver's
+context, the libraries' work space and the canary.
+
+One control says how noisy equals are, three say it better (`stats.noise.pooled`). There are three where that is cheap:
+a block of the group takes under 3 s at 1 GFLOP/s, or two controls more are at most a tenth of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import psutil
 
+from harness.cells import control_of
 from harness.conditions import PROCESS_CONDITIONS, Fail
-from harness.design import control_of
-from harness.records import Cell, Group, Value
+from harness.measure.device import HOSTS, facts
+from harness.records import Cell, Group, StageCost, Value
 from harness.suite import PartSpec
 from harness.system import Estimate, System
 
 PROCESS_BYTES = 1.5e9
 BUDGET_SHARE = 0.8
 GB = 1e9
+MOST_CONTROLS = 3
+CHEAP_BLOCK_FLOPS = 3e9
+CHEAP_SHARE = 0.1
 
 Estimates = Mapping[str, Estimate]
 
@@ -46,6 +54,12 @@ def budget_bytes(available: float | None = None) -> float:
     return BUDGET_SHARE * (psutil.virtual_memory().available if available is None else available)
 
 
+def budget_on(cell: Cell, host: float) -> float:
+    """`host` is the host's budget; a device has its own memory."""
+    device = str(cell.conditions.get("device", "cpu"))
+    return host if device in HOSTS else BUDGET_SHARE * facts(device).free_bytes
+
+
 def group_cells(
     part: str, system: System, mode: str, spec: PartSpec, cells: Sequence[Cell], budget: float, fail: Fail
 ) -> Grouped:
@@ -53,26 +67,38 @@ def group_cells(
         costs = {cell.id: system.estimate(cell.variant, cell.conditions, mode) for cell in cells}
     except ValueError as error:  # dimensions that are each in range but do not go together
         raise fail(_blamed(spec), str(error)) from None
+    cells = [cell.model_copy(update={"costs": _stage_costs(costs[cell.id])}) for cell in cells]
     for cell in cells:
-        needed = group_bytes([cell], costs)
-        if needed > budget:
-            raise fail(_blamed(spec), _refusal(system, mode, cell, needed, budget))
+        needed, allowed = group_bytes([cell], costs), budget_on(cell, budget)
+        if needed > allowed:
+            raise fail(_blamed(spec), _refusal(system, mode, cell, needed, allowed))
     ordered: list[Cell] = []
     groups: list[Group] = []
     largest = 0.0
-    shared: dict[tuple[Value, ...], list[Cell]] = {}
-    for cell in cells:
-        shared.setdefault(tuple(cell.conditions[name] for name in PROCESS_CONDITIONS), []).append(cell)
+    shared = by_process(cells)
     varied = [name for name in PROCESS_CONDITIONS if len({cell.conditions[name] for cell in cells}) > 1]
-    for together in shared.values():
-        control = control_of(together[0], spec.system, mode, varied)
-        for index, members in enumerate(_split(together, costs, budget)):
-            ids = [cell.id for cell in members] + ([control.id] if index == 0 else [])
+    for together in shared:
+        split_up = split(together, costs, budget)
+        numbers = range(1, _controls(together[0], split_up[0], costs) + 1)
+        controls = [control_of(together[0], spec.system, mode, varied, number) for number in numbers]
+        for index, members in enumerate(split_up):
+            ids = [cell.id for cell in (*members, *(controls if index == 0 else ()))]
             groups.append(Group(part=part, index=len(groups), cells=tuple(ids)))
             largest = max(largest, group_bytes(members, costs))
-        ordered += [*together, control]
+        ordered += [*together, *controls]
     flops = sum(costs[cell.baseline if cell.control else cell.id].flops for cell in ordered)
     return Grouped(tuple(ordered), tuple(groups), largest, flops, _notes(len(groups), len(shared), largest))
+
+
+def _controls(baseline: Cell, members: Sequence[Cell], costs: Estimates) -> int:
+    block = sum(costs[cell.id].flops for cell in members)
+    more = (MOST_CONTROLS - 1) * costs[baseline.id].flops
+    return MOST_CONTROLS if block + more < CHEAP_BLOCK_FLOPS or more <= CHEAP_SHARE * block else 1
+
+
+def _stage_costs(estimate: Estimate) -> dict[str, StageCost]:
+    named = dict(estimate.stages) | ({"": estimate.whole} if estimate.whole else {})
+    return {name: StageCost(**asdict(cost)) for name, cost in named.items()}
 
 
 def group_bytes(cells: Sequence[Cell], costs: Estimates) -> float:
@@ -83,10 +109,19 @@ def group_bytes(cells: Sequence[Cell], costs: Estimates) -> float:
     return PROCESS_BYTES + sum(parameters.values()) + max(costs[cell.id].activation_bytes for cell in cells)
 
 
-def _split(cells: Sequence[Cell], costs: Estimates, budget: float) -> list[list[Cell]]:
+def by_process(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Cells that may share a process: those under equal process conditions."""
+    shared: dict[tuple[Value, ...], list[Cell]] = {}
+    for cell in cells:
+        shared.setdefault(tuple(cell.conditions[name] for name in PROCESS_CONDITIONS), []).append(cell)
+    return list(shared.values())
+
+
+def split(cells: Sequence[Cell], costs: Estimates, budget: float) -> list[list[Cell]]:
     """Fills group after group in the planned order; a baseline comes into every group that has cells of it."""
     by_id = {cell.id: cell for cell in cells}
     compared = {cell.baseline for cell in cells if cell.id != cell.baseline}
+    budget = budget_on(cells[0], budget)
     groups: list[list[Cell]] = [[]]
     for cell in cells:
         if cell.id in compared:

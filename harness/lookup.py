@@ -1,10 +1,17 @@
-"""Finds cells by what they are, variant and conditions, also those that were merged into another."""
+"""Finds cells by what they are, variant and conditions, also those merged into another, or by what came of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
-from harness.records import Cell, Part
+from harness.records import Cell, Contrast, Part
+
+
+def named(cell: Cell, pattern: str) -> bool:
+    """Whether a glob means it: by its name, that of a cell merged into it, or its id; with or without `part/`."""
+    names = (cell.name, *cell.merged, cell.id)
+    return any(fnmatchcase(name, pattern) or fnmatchcase(f"{cell.part}/{name}", pattern) for name in names)
 
 
 def baselines(part: Part) -> list[Cell]:
@@ -25,3 +32,8 @@ def changed(part: Part, baseline: Cell, changes: Mapping[str, str]) -> Cell | No
         if cell.variant == wanted:
             return cell
     return next((cell for cell in family if wanted in cell.merged_variants), None)
+
+
+def cross_talk(contrasts: Iterable[Contrast]) -> set[str]:
+    """Cells that alone in fresh processes took another time than beside other cells."""
+    return {one.cell for one in contrasts if one.confirmation and one.confirmation.word == "cross-talk"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 
 from harness.conditions import Fail, RefusedError, Resolved, check_condition, condition_names, resolve, shown_value
@@ -13,6 +12,7 @@ from harness.design import Drawn, draw
 from harness.errors import UsageError, offer, shown
 from harness.find import suite_argument
 from harness.grouping import budget_bytes, group_cells
+from harness.lookup import named
 from harness.records import Cell, Part, Plan, Value
 from harness.suite import PartSpec, Suite
 from harness.system import System
@@ -55,6 +55,7 @@ def make_plan(
         preset=preset,
         trials=PRESETS[preset],
         margin=suite.margin,
+        family=suite.family,
         seed=suite.seed,
         max_minutes=max_minutes,
         parts=parts,
@@ -77,10 +78,6 @@ class _Drawn:
     design: Drawn
     fail: Fail
 
-    def matches(self, cell: Cell, pattern: str) -> bool:
-        names = (cell.name, *cell.merged, cell.id)
-        return any(fnmatchcase(name, pattern) or fnmatchcase(f"{self.name}/{name}", pattern) for name in names)
-
 
 def _draw(suite: Suite, name: str, system: System, settings: Mapping[str, Value]) -> _Drawn:
     spec, fail = suite.parts[name], partial(suite.error, name)
@@ -95,7 +92,7 @@ def _draw(suite: Suite, name: str, system: System, settings: Mapping[str, Value]
     drawn = _Drawn(name, spec, system, mode, conditions, given, design, fail)
     cells = design.cells
     for index, expected in enumerate(spec.expect):
-        if not any(drawn.matches(cell, expected.cell) for cell in cells):
+        if not any(named(cell, expected.cell) for cell in cells):
             near = offer(expected.cell, "the part", [cell.name for cell in cells])
             raise fail(("expect", index, "cell"), f"no cell {shown(expected.cell)}; {near}")
     return drawn
@@ -104,7 +101,7 @@ def _draw(suite: Suite, name: str, system: System, settings: Mapping[str, Value]
 def _part(drawn: _Drawn, only: Sequence[str], budget: float) -> Part | None:
     """None where `only` leaves nothing but what is always kept."""
     spec, system, design = drawn.spec, drawn.system, drawn.design
-    chosen = {cell.id for cell in design.cells if not only or any(drawn.matches(cell, one) for one in only)}
+    chosen = {cell.id for cell in design.cells if not only or any(named(cell, one) for one in only)}
     if not chosen:
         return None
     baselines = {cell.baseline for cell in design.cells if cell.id in chosen}
@@ -128,6 +125,7 @@ def _part(drawn: _Drawn, only: Sequence[str], budget: float) -> Part | None:
         stages=tuple(system.stages) if staged else (),
         memory=spec.memory,
         timeout_s=spec.timeout_s,
+        confirm=spec.confirm,
         notes=(*design.notes, *grouped.notes, *restricted),
         estimated_bytes=grouped.bytes,
         estimated_flops=grouped.flops,
@@ -135,7 +133,7 @@ def _part(drawn: _Drawn, only: Sequence[str], budget: float) -> Part | None:
 
 
 def _expecting(drawn: _Drawn, cell: Cell) -> Cell:
-    words = [expected.outcome for expected in drawn.spec.expect if drawn.matches(cell, expected.cell)]
+    words = [expected.outcome for expected in drawn.spec.expect if named(cell, expected.cell)]
     return cell.model_copy(update={"expect": words[0]}) if words else cell
 
 
@@ -164,6 +162,6 @@ def _overrides(systems: Mapping[str, System], wanted: Mapping[str, Value]) -> di
 
 def _refuse_unmatched(drawn: Sequence[_Drawn], only: Sequence[str]) -> None:
     for pattern in only:
-        if not any(part.matches(cell, pattern) for part in drawn for cell in part.design.cells):
+        if not any(named(cell, pattern) for part in drawn for cell in part.design.cells):
             names = dict.fromkeys(cell.name for part in drawn for cell in part.design.cells)
             raise UsageError(f"--only {shown(pattern)}: no such cell; {offer(pattern, 'the suite', names)}")

@@ -14,14 +14,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from harness.measure.parent import RUNNER_PID
-from harness.records import Outcome, OutcomeWord, Part, Process
+from harness.records import Outcome, OutcomeWord, Part, Process, Value
 from harness.store import RunFolder
 
 WORKER = ("-P", "-m", "harness.worker")
@@ -89,7 +89,7 @@ def start(folder: RunFolder, process: Process, part: Part, command: Sequence[str
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=_environment(part, process),
+            env=variables(_conditions(part, process)),
             start_new_session=True,
         )
     now = time.monotonic()
@@ -180,8 +180,12 @@ def last_words(file: Path) -> str:
     return lines[-1].strip()[:300] if lines else "no message"
 
 
-def _environment(part: Part, process: Process) -> dict[str, str]:
-    conditions = next(cell.conditions for cell in part.cells if cell.id == process.cells[0])
+def _conditions(part: Part, process: Process) -> Mapping[str, Value]:
+    return next(cell.conditions for cell in part.cells if cell.id == process.cells[0])
+
+
+def variables(conditions: Mapping[str, Value]) -> dict[str, str]:
+    """The environment of a process under these conditions: threads and allocator are fixed before it starts."""
     threads = str(conditions.get("threads", 1))
     variables = dict(os.environ)
     variables |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from harness.records import Plan, Process
-from harness.schedule import Job, cells_of
+from harness.schedule import ALONE, Job, JobKey, cells_of
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -38,39 +39,51 @@ def standing(
     processes: Sequence[Process],
     walls: Mapping[int, float],
     running: Sequence[tuple[Process, float, float]],
+    expected: Mapping[JobKey, float] = MappingProxyType({}),
 ) -> Standing:
     """`running`: live processes, their seconds so far, the fraction done they report. A job that has not run yet is
-    taken to last as long as its like: same part and group, else any of its kind, else any process at all."""
+    taken to last as long as its like: same part and group, else what earlier runs let expect, else any of its kind (of
+    a recheck also the trials it repeats in part), else any process at all."""
     done = [process for process in processes if process.state == "done"]
     seen: dict[tuple[str, ...], list[float]] = {}
     for process in processes:
         if process.number in walls and process.state == "done":
-            for key in _likenesses(process):
+            for key in _known_as(process):
                 seen.setdefault(key, []).append(walls[process.number])
     elapsed = {}
     for process, seconds, fraction in running:
         elapsed[_likenesses(process)[0], process.trial, process.cells] = (seconds, fraction)
         if fraction > 0.1:
-            for key in _likenesses(process):
+            for key in _known_as(process):
                 seen.setdefault(key, [seconds / fraction])
     spent = sum(walls.get(process.number, 0.0) for process in done)
     left = 0.0
     unknown = False
     for job in jobs:
-        like = next((seen[key] for key in _likenesses(job) if key in seen), None)
-        unknown |= like is None or (job.process == "trial" and _likenesses(job)[1] not in seen)
-        expected = sum(like) / len(like) if like else 0.0
-        seconds, fraction = elapsed.get((_likenesses(job)[0], job.trial, job.cells), (0.0, 0.0))
+        own, kind, *_ = likenesses = _likenesses(job)
+        like = next((seen[key] for key in likenesses if key in seen), [])
+        if own not in seen and job.key in expected:
+            like = [expected[job.key]]
+        elif not like or (job.process == "trial" and kind not in seen):
+            unknown = True
+        whole = sum(like) / len(like) if like else 0.0
+        seconds, fraction = elapsed.get((own, job.trial, job.cells), (0.0, 0.0))
         spent += seconds
-        left += max(expected - seconds, expected * (1 - fraction) if fraction else 0.0)
+        left += max(whole - seconds, whole * (1 - fraction) if fraction else 0.0)
     total = len(done) + len(jobs)
     by_count = len(done) / total if total else 1.0
     share = by_count if unknown else spent / max(spent + left, 1e-9)
     return Standing(len(done), total, min(share, 1.0), None if unknown else left)
 
 
-def _likenesses(job: Job | Process) -> list[tuple[str, ...]]:
+def _known_as(job: Job | Process) -> list[tuple[str, ...]]:
     return [(job.process, job.part, str(job.group)), (job.process,), ()]
+
+
+def _likenesses(job: Job | Process) -> list[tuple[str, ...]]:
+    own, kind, any_ = _known_as(job)
+    repeated = [("trial", job.part, str(job.group))] if job.process == "recheck" else []
+    return [own, kind, *repeated, any_]
 
 
 class Silent:
@@ -152,14 +165,22 @@ class Live:
 def describe(plan: Plan, process: Process) -> str:
     """`trial 2/6 · stage`, `memory · total · all_on`."""
     part = next(part for part in plan.parts if part.name == process.part)
-    words = [f"trial {process.trial}/{plan.trials}" if process.process == "trial" else process.process, process.part]
-    if process.process == "trial" and len(part.groups) > 1:
+    words = [_numbered(plan, process), process.part]
+    if process.process in ("trial", "recheck") and len(part.groups) > 1:
         words.append(f"group {process.group + 1}/{len(part.groups)}")
-    if process.process == "memory":
+    if process.process in ALONE:
         words += [cell.name for cell in part.cells if cell.id in process.cells]
     if process.attempt > 1:
         words.append(f"attempt {process.attempt}")
     return " · ".join(words)
+
+
+def _numbered(plan: Plan, process: Process) -> str:
+    if process.process == "trial":
+        return f"trial {process.trial}/{plan.trials}"
+    if process.process == "recheck":
+        return f"recheck {process.trial - plan.trials}/{plan.trials}"
+    return f"confirm, pair {process.trial}" if process.process == "confirm" else process.process
 
 
 def left(standing: Standing) -> str:

@@ -15,16 +15,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.analysis import analyse
+from harness.calibrations import calibration_state
+from harness.ceilings import ceilings_for
 from harness.errors import StoreError
-from harness.measure.environment import environment
+from harness.follow_up import announced, follow_ups
+from harness.measure.environment import devices_of, environment
+from harness.predict import expected_walls
 from harness.process import WORKER, Death, Worker, close, end_hanging, hangs, kill, look, post_mortem, start, wait
 from harness.progress import Progress, Standing, standing
-from harness.records import End, Environment, Manifest, Outcome, Plan, Process, Start, Value
-from harness.schedule import Job, attempts, cells_of, part_of, remaining_jobs, with_dependents
-from harness.store import RunFolder, new_run_folder, run_folders
+from harness.records import End, Manifest, Outcome, Plan, Process, Start, Value
+from harness.resume import earlier_run
+from harness.schedule import Job, JobKey, attempts, cells_of, part_of, remaining_jobs, together, with_dependents
+from harness.store import RunFolder, new_run_folder, run_prefix
 from harness.systems import load_system
 
 WAKE_S = 1.0
+BUDGETED = ("trial", "recheck", "confirm")
+"""Kinds of which none is begun once the time budget is used up."""
 DEATHS = 3
 """So many deaths from outside in a row at one job are its own."""
 
@@ -41,14 +49,19 @@ def run_plan(
     worker: Sequence[str] = WORKER,
 ) -> RunFolder:
     """The folder of the finished run. Raises StoreError when the disk fails, KeyboardInterrupt when the user does."""
-    where = environment([part.system for part in plan.parts])
+    where = environment([part.system for part in plan.parts], devices_of(plan))
     folder = earlier_run(results, plan, where, progress) if resume else None
     if folder is not None and folder.manifest().state == "finished":
         progress.note(f"{folder.name} is finished; rendering its report again")
         return folder
     systems = {part.system: load_system(part.system) for part in plan.parts}
     fresh = folder is None
-    folder = folder or new_run_folder(results, plan.suite)
+    ceilings = ceilings_for(plan, results, progress) if fresh else ()
+    calibrated, words = calibration_state(results, plan, where) if fresh and plan.purpose == "measure" else (None, "")
+    if words:
+        progress.note(words)
+    expected = expected_walls(results, plan, where)
+    folder = folder or new_run_folder(results, run_prefix(plan))
     with folder.lock():
         if fresh:
             folder.write_manifest(
@@ -66,9 +79,12 @@ def run_plan(
                         ref: {one.name: one.kind for one in system.switches} for ref, system in systems.items()
                     },
                     probes={ref: {one.name: one.unit for one in system.probes} for ref, system in systems.items()},
+                    ceilings=ceilings,
+                    calibration=calibrated,
+                    calibration_words=words,
                 )
             )
-        runner = Runner(folder, progress, worker)
+        runner = Runner(folder, progress, worker, expected)
         try:
             runner.work()
         finally:
@@ -76,49 +92,14 @@ def run_plan(
     return folder
 
 
-def earlier_run(results: Path, plan: Plan, where: Environment, progress: Progress) -> RunFolder | None:
-    """The newest unfinished run of the same suite, plan, code and machine; else the newest finished one."""
-    finished = None
-    others = ""
-    for folder in run_folders(results):
-        try:
-            manifest = folder.manifest()
-        except StoreError:
-            continue  # damaged, or of another version: no run to go on with
-        if not _same(manifest.plan, plan):
-            continue
-        if manifest.environment.machine_id != where.machine_id:
-            others = others or f"{folder.name} was made on another machine; "
-        elif manifest.environment.code_sha256 != where.code_sha256:
-            others = others or f"the code has changed since {folder.name}; "
-        elif manifest.state == "running":
-            progress.note(f"resuming {folder.name}")
-            return folder
-        else:
-            finished = finished or folder
-    if finished is None:
-        progress.note(f"{others}no run to resume: starting one")
-    return finished
-
-
-def _same(left: Plan, right: Plan) -> bool:
-    """The same cells to be measured in the same way. The suite may be named by another path, a condition may come from
-    the suite or the command line, and the cells may be grouped otherwise: that depends on the memory that was free at
-    the time."""
-    return _core(left) == _core(right)
-
-
-def _core(plan: Plan) -> Plan:
-    incidental = {"groups": (), "notes": (), "estimated_bytes": 0.0, "given": ()}
-    parts = tuple(part.model_copy(update=incidental) for part in plan.parts)
-    return plan.model_copy(update={"suite_file": "", "settings": {}, "parts": parts})
-
-
 class Runner:
     """One runner at work on one run; `manifest` is always what lies on disk."""
 
-    def __init__(self, folder: RunFolder, progress: Progress, command: Sequence[str]) -> None:
+    def __init__(
+        self, folder: RunFolder, progress: Progress, command: Sequence[str], expected: Mapping[JobKey, float]
+    ) -> None:
         self.folder = folder
+        self.expected = expected
         self.progress = progress
         self.command = command
         self.manifest = folder.manifest()
@@ -133,15 +114,17 @@ class Runner:
 
     def work(self) -> None:
         stopped = None
-        while jobs := remaining_jobs(self.plan, self.manifest.processes, self.manifest.outcomes):
-            if jobs[0].process == "trial" and self._over_budget():
-                stopped = "time budget"
+        while jobs := self._jobs() or self._decided():
+            if jobs[0].process in BUDGETED and self._over_budget():
+                stopped = "time budget" if jobs[0].process == "trial" else None
                 self.progress.note(f"time budget used up: {len(jobs)} processes not run")
                 break
-            for job in self._together(jobs):
+            for job in together(jobs, self.plan, self.manifest.environment):
                 self._start(job)
             while self.live:
                 self._wait()
+        if stopped:
+            self._decided()
         self._save(state="finished", finished=_now(), stopped_early=stopped)
 
     def stop(self, reason: str) -> None:
@@ -153,18 +136,24 @@ class Runner:
                 self._settle(worker.process, "abandoned", reason)
         self.live = []
 
+    def _jobs(self) -> list[Job]:
+        manifest = self.manifest
+        return remaining_jobs(self.plan, manifest.processes, manifest.outcomes, manifest.follow_ups or ())
+
+    def _decided(self) -> list[Job]:
+        """Once the trials are through: what is measured once more. Decided once, and stored before it begins."""
+        if self.manifest.follow_ups is not None:
+            return []
+        judged = self.plan.preset != "smoke"
+        decided = follow_ups(self.plan, analyse(self.folder).parts) if judged else ()
+        self._save(follow_ups=decided)
+        for one in decided:
+            self.progress.note(announced(self.plan, one))
+        return self._jobs()
+
     def _over_budget(self) -> bool:
         budget = self.plan.max_minutes
         return budget is not None and self._wall_s() > 60 * budget
-
-    def _together(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Memory is not timed: two such processes at once where cores and memory allow. All else runs alone."""
-        first = jobs[0]
-        if first.process != "memory" or (os.cpu_count() or 1) < 2:
-            return jobs[:1]
-        if 4 * part_of(self.plan, first.part).estimated_bytes > self.manifest.environment.memory_bytes:
-            return jobs[:1]
-        return [job for job in jobs[:2] if (job.process, job.part) == ("memory", first.part)]
 
     def _start(self, job: Job) -> None:
         process = Process(
@@ -198,8 +187,9 @@ class Runner:
         """Book a process that is over. Lines it wrote are true whether or not it reached its End."""
         close(worker)
         self.live.remove(worker)
-        process = worker.process
-        self.walls[process.number] = time.monotonic() - worker.started
+        wall_s = time.monotonic() - worker.started
+        process = worker.process.model_copy(update={"wall_s": wall_s})
+        self.walls[process.number] = wall_s
         lines = self.folder.lines(process.number)
         stated = _stated(lines)
         if death is None and lines and isinstance(lines[-1], End):
@@ -231,7 +221,7 @@ class Runner:
         lines = self.folder.lines(process.number) if process.state != "abandoned" else []
         whole = bool(lines) and isinstance(lines[-1], End)
         if whole and isinstance(lines[-1], End):
-            self.walls[process.number] = lines[-1].wall_s
+            self.walls[process.number] = process.wall_s or lines[-1].wall_s
         if process.state == "running":
             stated = [line for line in lines if isinstance(line, Outcome)]
             self._settle(
@@ -263,9 +253,8 @@ class Runner:
         return self.earlier_s + time.monotonic() - self.began
 
     def _standing(self) -> Standing:
-        jobs = remaining_jobs(self.plan, self.manifest.processes, self.manifest.outcomes)
         running = [(worker.process, time.monotonic() - worker.started, worker.crumb.done) for worker in self.live]
-        return standing(jobs, self.manifest.processes, self.walls, running)
+        return standing(self._jobs(), self.manifest.processes, self.walls, running, self.expected)
 
 
 def _stated(lines: Sequence[Any]) -> list[Outcome]:

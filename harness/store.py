@@ -21,9 +21,12 @@ from typing import BinaryIO, TypeVar
 from pydantic import ValidationError
 
 from harness.errors import StoreError, UsageError, shown
-from harness.records import LINE, Analysis, Line, Manifest, Record
+from harness.records import LINE, Analysis, Calibrations, Ceilings, Line, Manifest, Plan, Record
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}-(\d{8}-\d{6})-[0-9a-f]{4}")
+
+CEILINGS = "ceilings.json"
+CALIBRATIONS = "calibrations"
 
 R = TypeVar("R", bound=Record)
 
@@ -86,6 +89,11 @@ class RunFolder:
             yield
 
 
+def run_prefix(plan: Plan) -> str:
+    """What the name of a run begins with."""
+    return plan.suite if plan.purpose == "measure" else f"{plan.purpose}-{plan.suite}"
+
+
 def new_run_folder(results: Path, suite: str) -> RunFolder:
     """A folder of its own for a new run. Its name holds the time in UTC, so that names sort by age."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -135,6 +143,40 @@ def append_line(file: BinaryIO, record: Line) -> None:
         raise StoreError(f"{file.name}: could not be written: {error.strerror}") from None
     if written != len(line):
         raise StoreError(f"{file.name}: could not be written: only a part of a record fitted")
+
+
+def read_ceilings(results: Path) -> Ceilings:
+    """Of every machine that has used this folder; none where there is no such file."""
+    file = results / CEILINGS
+    return _read(file, Ceilings) if file.exists() else Ceilings()
+
+
+def read_calibrations(results: Path, suite: str) -> Calibrations:
+    """Of one suite, on every machine that has used this folder; none where there is no such file."""
+    file = results / CALIBRATIONS / f"{suite}.json"
+    return _read(file, Calibrations) if file.exists() else Calibrations()
+
+
+def calibrated_suites(results: Path) -> list[str]:
+    return sorted(file.stem for file in (results / CALIBRATIONS).glob("*.json"))
+
+
+def write_calibrations(results: Path, suite: str, calibrations: Calibrations) -> Path:
+    file = results / CALIBRATIONS / f"{suite}.json"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{file.parent}: could not be made: {error.strerror}") from None
+    _replace(file, calibrations)
+    return file
+
+
+def write_ceilings(results: Path, ceilings: Ceilings) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{results}: could not be made: {error.strerror}") from None
+    _replace(results / CEILINGS, ceilings)
 
 
 def _age(folder: RunFolder) -> tuple[str, int]:

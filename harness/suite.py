@@ -17,14 +17,28 @@ from harness.errors import SuiteError, offer, shown
 from harness.records import OutcomeWord, Value
 from harness.yamlfile import Key, KeyPath, YamlDocument, read_yaml
 
-Design = Literal["pair", "one_at_a_time", "full_factorial", "grid"]
+Design = Literal[
+    "pair",
+    "one_at_a_time",
+    "leave_one_out",
+    "ladder",
+    "full_factorial",
+    "fractional_factorial",
+    "screening",
+    "grid",
+]
+Family = Literal["run", "part"]
 Changes = str | dict[str, str]
 """A named variant, or switch -> level."""
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 NAME_TAKES = "a name of a-z, 0-9, _ and -, at most 64 of them"
 Name = Annotated[str, Field(pattern=NAME)]
-CHOICES: dict[str, tuple[str, ...]] = {"design": get_args(Design), "outcome": get_args(OutcomeWord)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "design": get_args(Design),
+    "outcome": get_args(OutcomeWord),
+    "family": get_args(Family),
+}
 
 
 class Spec(BaseModel):
@@ -59,6 +73,7 @@ class PartSpec(Spec):
     blocks: int = Field(10, ge=2, le=1000, multiple_of=2, description="an even whole number from 2 to 1000")
     stages: bool | None = Field(None, description="true or false; true where the system has stages")
     memory: bool = Field(True, description="true or false")
+    confirm: bool = Field(True, description="true or false; whether what was found is measured once more")
     timeout_s: float = Field(300, gt=0, le=86400, description="seconds for one call, up to 86400")
     expect: list[Expected] = Field(default=[], description="a list of {cell: NAME, outcome: WORD}")
 
@@ -67,6 +82,7 @@ class _Head(Spec):
     suite: Name = Field(description=NAME_TAKES)
     title: str = Field(min_length=1, max_length=300, description="the question it answers, one line of text")
     margin: float = Field(0.02, gt=0, le=0.5, description="the smallest change that matters, a fraction up to 0.5")
+    family: Family = Field("run", description="run or part: which contrasts are judged together")
     seed: int = Field(0, ge=0, lt=2**31, description="a whole number from 0 to 2147483647")
     claims: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.*?-]{1,200}$")]] = Field(
         default=[], description="a list of claim ids or patterns such as sem_topology.*"
@@ -86,6 +102,7 @@ class Suite:
     name: str
     title: str
     margin: float
+    family: Family
     seed: int
     parts: Mapping[str, PartSpec]
     claims: tuple[str, ...]
@@ -130,6 +147,7 @@ def read_suite(path: Path) -> Suite:
         name=head.suite,
         title=head.title,
         margin=head.margin,
+        family=head.family,
         seed=head.seed,
         parts=parts,
         claims=tuple(head.claims),

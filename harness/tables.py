@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,41 +12,74 @@ from rich.text import Text
 from harness.errors import StoreError, UsageError
 from harness.find import suite_files
 from harness.progress import duration
-from harness.records import Plan
-from harness.schedule import planned_jobs
+from harness.records import Calibration, Ceiling
+from harness.report import numbers
 from harness.store import RunFolder
 from harness.suite import read_suite
 from harness.system import Switch, System
 from harness.systems import load_system
 
-FAST, SLOW = 50e9, 5e9
-"""FLOP/s of dense products and of sparse ones on a core of this decade: the two ends of what a cell may do."""
-START_S = 3.0
-"""What a process takes to start, torch included."""
-CALLS_BESIDES_BLOCKS = 3
-"""First call and warm-up of a trial, in passes over all cells."""
+if TYPE_CHECKING:
+    from harness.predict import Prediction
 
 
-def plan_cost(plan: Plan) -> Text:
-    """Processes and time. By FLOPs alone a range is all that can be said; the first trial of the run says better."""
-    processes = len(planned_jobs(plan))
-    flops = sum(
-        part.estimated_flops * (1 + plan.trials * (part.blocks * (2 if part.stages else 1) + CALLS_BESIDES_BLOCKS))
-        for part in plan.parts
-    )
-    low, high = (duration(processes * START_S + flops / rate) for rate in (FAST, SLOW))
-    return Text(f"\n{processes} processes, by their FLOPs {low} to {high} in all")
+def plan_cost(prediction: Prediction, calibrated: str) -> Text:
+    """What a plan will cost and from what that is known; `calibrated`: what it can be expected to see."""
+    added = f" ({prediction.follow_ups} of them follow-ups, as in the last run)" if prediction.follow_ups else ""
+    lines = [
+        f"{prediction.cells} cells, {prediction.processes} processes{added}",
+        f"{_range(prediction)}, up to {_size(prediction.peak_bytes)} of memory in one process, "
+        f"{_size(prediction.disk_bytes)} on disk: {_source(prediction)}",
+        calibrated,
+    ]
+    return Text("\n" + "\n".join(lines))
+
+
+def _range(prediction: Prediction) -> str:
+    low, high = duration(prediction.low_s), duration(prediction.high_s)
+    return f"about {low}" if low == high else f"{low} to {high}"
+
+
+def _source(prediction: Prediction) -> str:
+    if prediction.unseen == prediction.processes:
+        return "by their FLOPs alone, nothing like it has been run on this machine"
+    runs = f"from {', '.join(prediction.runs[:2])}" + (" and others" if len(prediction.runs) > 2 else "")
+    unseen = f"; {prediction.unseen} processes by their FLOPs alone" if prediction.unseen else ""
+    return runs + unseen
+
+
+def _size(size: float) -> str:
+    scale, unit = next((one for one in ((1e9, "GB"), (1e6, "MB")) if size >= one[0]), (1e3, "kB"))
+    return f"{size / scale:.2g} {unit}" if size < 100 * scale else f"{size / scale:.0f} {unit}"
+
+
+def calibration_table(calibration: Calibration) -> Table:
+    table = _table("what copies of one cell show against it")
+    for column in ("part", "stage", "comparisons", "false alarms", "floor", "at worst", "in", "detectable", "kept"):
+        table.add_column(column, justify="left" if column in ("part", "stage", "in") else "right")
+    for one in calibration.stages:
+        stage = f"{one.stage}, {one.direction}" if one.stage else "whole call"
+        seen = "-" if one.detectable_median is None else numbers.share(one.detectable_median)
+        figures = (
+            numbers.share(one.floor_median),
+            numbers.share(one.floor_worst),
+            one.worst_cell,
+            seen,
+            numbers.share(one.kept_share),
+        )
+        _row(table, one.part, stage, str(one.contrasts), str(one.false_alarms), *figures)
+    return table
 
 
 def runs_table(folders: Sequence[RunFolder]) -> Table:
     table = _table()
-    for column in ("run", "state", "preset", "trials", "wall", "cells failed"):
+    for column in ("run", "what", "state", "preset", "trials", "wall", "cells failed"):
         table.add_column(column)
     for folder in folders:
         try:
             manifest = folder.manifest()
         except StoreError:
-            _row(table, folder.name, "damaged", "", "", "", "")
+            _row(table, folder.name, "", "damaged", "", "", "", "")
             continue
         plan = manifest.plan
         measured = {process.trial for process in manifest.processes if _counts(process.process, process.state)}
@@ -55,6 +89,7 @@ def runs_table(folders: Sequence[RunFolder]) -> Table:
         _row(
             table,
             folder.name,
+            "calibration" if plan.purpose == "calibrate" else "run",
             state,
             plan.preset,
             f"{len(measured)}/{plan.trials}",
@@ -119,6 +154,16 @@ def system_tables(system: System) -> list[Table | Text]:
     facts.append(f"; stages {', '.join(system.stages)}" if system.stages else "")
     facts.append(f"; probes {', '.join(probe.name for probe in system.probes)}" if system.probes else "")
     return [facts, switches, conditions, sizes, variants]
+
+
+def ceilings_table(ceilings: Sequence[Ceiling]) -> Table:
+    table = _table("copy: bytes read plus bytes written; GEMM: real FLOPs; the best sustained rates")
+    for column in ("device", "threads", "allocator", "dtype", "copy, GB/s", "GEMM, GFLOP/s", "spread"):
+        table.add_column(column, justify="right" if column[0] in "cGs" else "left")
+    for one in ceilings:
+        rates = (f"{one.copy_bytes_per_s / 1e9:.1f}", f"{one.gemm_flops_per_s / 1e9:.1f}", f"{one.spread:.0%}")
+        _row(table, one.device, str(one.threads), one.allocator, one.dtype, *rates)
+    return table
 
 
 def _keeps(switch: Switch) -> str:

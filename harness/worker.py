@@ -15,8 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import StoreError
-from harness.measure import once, trial
+from harness.measure import confirm, once, profile, trial
+from harness.measure.device import DEVICES
+from harness.measure.device_facts import fix_settings
 from harness.measure.environment import load_average
+from harness.measure.memory import process_peak_bytes
 from harness.measure.parent import die_with_parent
 from harness.measure.workshop import Breadcrumb, Workshop
 from harness.records import Cell, End, Manifest, Part, Process, Start
@@ -28,6 +31,9 @@ PROCESSES = {
     "sameness": once.sameness,
     "memory": once.measure_memory,
     "trial": trial.run_trial,
+    "recheck": trial.run_trial,
+    "confirm": confirm.run_alone,
+    "trace": profile.trace,
 }
 
 
@@ -50,17 +56,27 @@ def main(arguments: list[str]) -> None:
         breadcrumb.drop(cells[0].id, "batch", 0.0)
         shop.write(_start(shop, manifest, part, process, cells))
         PROCESSES[process.process](shop)
-        shop.write(End(wall_s=time.perf_counter() - began, import_s=import_s, sampled_s=shop.sampled_s))
+        shop.write(
+            End(
+                wall_s=time.perf_counter() - began,
+                import_s=import_s,
+                sampled_s=shop.sampled_s,
+                peak_bytes=process_peak_bytes(),
+            )
+        )
 
 
 def set_up_torch(shop: Workshop) -> None:
-    """Thread count and denormals, which torch keeps per process. A virtual device needs no torch at all."""
+    """Thread count, denormals and the settings of devices, which torch keeps per process. A virtual device needs no
+    torch at all."""
     if shop.device == "virtual":
         return
     import torch
 
     torch.set_num_threads(shop.threads)
     torch.set_flush_denormal(bool(shop.cells[0].conditions.get("flush_denormal", False)))
+    for device in sorted({str(cell.conditions.get("device", "cpu")) for cell in shop.cells} & set(DEVICES)):
+        fix_settings(device)
 
 
 def _start(shop: Workshop, manifest: Manifest, part: Part, process: Process, cells: list[Cell]) -> Start:

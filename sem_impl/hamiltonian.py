@@ -20,7 +20,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-OFFSETS = (1, 8, 64)
+from sem_impl.sizes import OFFSETS
 
 Product = Callable[..., None]
 """product(v, out, alpha=1.0, beta=0.0), equation (1)."""

@@ -27,19 +27,9 @@ from sem_impl.initial import Initial
 from sem_impl.kernels import KERNELS
 from sem_impl.solve import Step, advance, unitary
 from sem_impl.solved import Outcome, solve
+from sem_impl.tolerance import TOLERANCES, fixed
 
 SEVERITY: tuple[Outcome, ...] = get_args(Outcome)
-
-
-def fixed(_: int) -> float:
-    return 1e-6
-
-
-def adaptive(training_step: int) -> float:
-    return 1e-4 if training_step < 1_000 else 1e-5 if training_step < 10_000 else 1e-6
-
-
-TOLERANCES = {"fixed": fixed, "adaptive": adaptive}
 
 
 class Enter(torch.autograd.Function):
@@ -189,5 +179,5 @@ class Propagator(nn.Module):
 
 def norm_defect(q: Tensor, psi: Tensor) -> float:
     """The worst | |psi'|/|q| - 1 | over tokens; 0 where both are 0."""
-    before, after = (v.to(torch.complex128).norm(dim=1) for v in (q, psi))
+    before, after = (v.cpu().to(torch.complex128).norm(dim=1) for v in (q, psi))
     return torch.where(before > 0, (after / before - 1).abs(), after).max().item()

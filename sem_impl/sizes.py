@@ -60,6 +60,8 @@ EMBEDDED = 64
 BLOCK = 8
 """Width of a block of the unitary gate."""
 TAPS = 4
+OFFSETS = (1, 8, 64)
+"""Of the propagator's edges: one a scale."""
 
 
 @dataclass(frozen=True)

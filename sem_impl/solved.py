@@ -50,13 +50,15 @@ def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
 
     x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
     residual = true_residual(q, x, weights, step.a)
+    updates = updates.cpu()
     return Solved(x, residual, updates, products, _outcome(step, residual, updates, weights))
 
 
 def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
-    """|b - A x| / |b| per row, in double: b - A x = (q - x) - i a H (q + x)."""
-    H = cached(weights.double())
-    q, x = q.to(torch.complex128), x.to(torch.complex128)
+    """|b - A x| / |b| per row, in double: b - A x = (q - x) - i a H (q + x). On the host: not every device has double,
+    or a sparse product."""
+    H = cached(weights.cpu().double())
+    q, x = q.cpu().to(torch.complex128), x.cpu().to(torch.complex128)
 
     def shifted(v: Tensor, of: Tensor) -> Tensor:
         """|v - i a H of| per row."""

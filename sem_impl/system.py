@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from harness.system import Batch, Condition, Conditions, Estimate, Order, Output, Probe, Switch, Variant
-from sem_impl import estimate
+from harness.system import Batch, Condition, Conditions, Cost, Estimate, Order, Output, Probe, Switch, Variant
+from sem_impl import costs, estimate
 from sem_impl.sizes import SIZES, Dimensions
 
 LAMBDA = 9.5
@@ -127,11 +127,17 @@ PROBES = (
     Probe("outcome", "", "how the solves ended"),
 )
 MODES = ("forward", "train_step")
+DEVICES = ("cpu", "cuda", "xpu")
 
 
 def solver_settings(variant: Variant, conditions: Conditions) -> dict[str, Any]:
     levels = {switch.name: variant[switch.name] for switch in SOLVER}
     return levels | {name: conditions[name] for name in ("dt", "training_step", "max_iterations")}
+
+
+def device_of(conditions: Conditions) -> str:
+    """Parameters and inputs are drawn on the host and moved there: they are the same on every device."""
+    return str(conditions.get("device", "cpu"))
 
 
 class Sem:
@@ -152,7 +158,7 @@ class Sem:
     )
     sizes = MappingProxyType(SIZES)
     modes = MODES
-    devices = ("cpu",)
+    devices = DEVICES
     variants = MappingProxyType(
         {"status_quo": {"transport": "causal", **STATUS_QUO}, "all_on": {"transport": "causal", **ALL_ON}}
     )
@@ -177,6 +183,7 @@ class Sem:
             flops=estimate.flops(variant, d, mode),
             parameter_bytes=item * estimate.parameters(d),
             activation_bytes=estimate.activation_bytes(variant, d, mode, item),
+            stages={name: Cost(*work) for name, work in costs.stages(variant, conditions, d, mode, item).items()},
         )
 
     def build(
@@ -189,13 +196,14 @@ class Sem:
 
         initial = Initial(seed, getattr(torch, dtype), share)
         settings = solver_settings(variant, conditions)
-        return Model(initial, Dimensions.of(conditions), transport=variant["transport"], **settings)
+        model = Model(initial, Dimensions.of(conditions), transport=variant["transport"], **settings)
+        return model.to(device_of(conditions))
 
     def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch:  # noqa: ARG002 - ids have none
         from sem_impl.text import windows
 
         tokens, facts = windows(int(conditions["batch_size"]), int(conditions["seq_len"]) + 1, seed)
-        return Batch({"tokens": tokens}, facts)
+        return Batch({"tokens": tokens.to(device_of(conditions))}, facts)
 
     def run(self, model: Any, batch: Batch, mode: str) -> Output:
         import torch
@@ -229,7 +237,7 @@ class SemPropagator:
         {"tiny": {"rows": 64, "propagator_width": 256}, "document": {"rows": 512, "propagator_width": 2048}}
     )
     modes = MODES
-    devices = ("cpu",)
+    devices = DEVICES
     variants = MappingProxyType({"status_quo": STATUS_QUO, "all_on": ALL_ON})
     stages = MappingProxyType({})
     probes = PROBES
@@ -247,6 +255,7 @@ class SemPropagator:
             flops=estimate.MODES[mode] * estimate.propagator_flops(variant, rows, width, layers),
             parameter_bytes=item * estimate.propagator_parameters(width, layers),
             activation_bytes=kept + estimate.propagator_bytes(variant, rows, width, item),
+            whole=Cost(*costs.alone(variant, conditions, mode, item)),
         )
 
     def build(
@@ -257,12 +266,13 @@ class SemPropagator:
         from sem_impl.initial import Initial
         from sem_impl.propagator import Propagator
 
-        return Propagator(
+        alone = Propagator(
             Initial(seed, getattr(torch, dtype), share),
             layers=int(conditions["propagator_layers"]),
             P=int(conditions["propagator_width"]),
             **solver_settings(variant, conditions),
         )
+        return alone.to(device_of(conditions))
 
     def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch:
         """psi: rows CN(0, 1) of unit RMS. functional: the fixed random vector w of the loss, so that every gradient
@@ -273,8 +283,8 @@ class SemPropagator:
         shape = (int(conditions["rows"]), int(conditions["propagator_width"]))
         psi, functional = (torch.randn(shape, dtype=torch.complex64, generator=generator) for _ in range(2))
         psi = psi / psi.abs().square().mean(-1, keepdim=True).sqrt()
-        to = torch.complex128 if dtype == "float64" else torch.complex64
-        return Batch({"psi": psi.to(to), "functional": functional.to(to)}, {"dataset": "random rows"})
+        to = (device_of(conditions), torch.complex128 if dtype == "float64" else torch.complex64)
+        return Batch({"psi": psi.to(*to), "functional": functional.to(*to)}, {"dataset": "random rows"})
 
     def run(self, model: Any, batch: Batch, mode: str) -> Output:
         """train_step: loss = Re <w, psi'> / rows; the input is a leaf of its own, so that its gradient is formed as

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 
+from harness.analysis import analyse_lines
 from harness.records import (
+    Analysis,
     Block,
     Cell,
+    CellSummary,
+    Contrast,
     End,
     Environment,
     Group,
@@ -21,6 +25,7 @@ from harness.records import (
     Memory,
     Outcome,
     Part,
+    PartAnalysis,
     Plan,
     ProbeReading,
     Process,
@@ -75,6 +80,11 @@ class World:
     staged_lost: Callable[[int, int, str], float] = lambda *_: 0.0
     threads: int = 1
     stages: Mapping[str, float] = field(default_factory=dict)
+    """Stage -> share of the call."""
+    stage_factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """(Cell id, stage) -> what its time is multiplied with."""
+    stage_noise: Mapping[str, float] = field(default_factory=dict)
+    """Stage -> noise of its own."""
     broken: Sequence[str] = ()
     unchecked: Sequence[str] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +98,7 @@ class World:
     mode: str = "forward"
     claims: tuple[str, ...] = ()
     claims_text: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = "measure"
 
     @property
     def part(self) -> Part:
@@ -102,7 +113,7 @@ class World:
             cells=tuple(self.cells),
             groups=(Group(part="p", index=0, cells=tuple(c.id for c in self.cells)),),
             blocks=self.blocks,
-            stages=tuple(self.stages),
+            stages=tuple(name for name in self.stages if not name.endswith(".backward")),
             memory=True,
             timeout_s=10,
             estimated_bytes=1,
@@ -124,6 +135,7 @@ class World:
             parts=(self.part,),
             claims=self.claims,
             only=self.only,
+            purpose=self.purpose,
         )
 
     @property
@@ -219,8 +231,14 @@ class World:
             wall = true * math.exp(self.noise * generator.standard_normal())
             lost = self.lost(trial, number, one.id)
             samples.append(sample(one.id, wall / (1 - lost), position, lost=lost, cpu=true))
-            if self.stages and not one.control:
-                split = {key: wall * share for key, share in self.stages.items()}
+            if self.stages:
+                split = {
+                    key: wall
+                    * share
+                    * self.stage_factors.get((one.id, key), 1.0)
+                    * math.exp(self.stage_noise[key] * generator.standard_normal() if key in self.stage_noise else 0.0)
+                    for key, share in self.stages.items()
+                }
                 where = 100 + position
                 gone = self.staged_lost(trial, number, one.id)
                 staged = sample(one.id, wall, where, arm="staged", lost=gone, stages=split, marks=2 * len(split))
@@ -244,3 +262,35 @@ ENVIRONMENT = Environment(
     load_average=None,
     lost_share_source="schedstat",
 )
+
+
+FACTORS = {"matrix": ("rebuild", "cached"), "kernels": ("eager", "fused")}
+COST = {"cached": 0.5, "fused": 0.8}
+
+
+def cost(one: Cell) -> float:
+    return 0.01 * math.prod(COST.get(level, 1.0) for level in one.variant.values())
+
+
+def world(**changes: object) -> World:
+    made = World(cells=factorial_cells(FACTORS), factors=dict(FACTORS), times=cost)
+    return replace(made, **changes)
+
+
+def analysed(made: World) -> Analysis:
+    analysis = analyse_lines(made.manifest, made.lines)
+    assert Analysis.model_validate_json(analysis.model_dump_json()) == analysis
+    assert "NaN" not in analysis.model_dump_json()
+    return analysis
+
+
+def part(made: World) -> PartAnalysis:
+    return analysed(made).parts[0]
+
+
+def contrast(analysis: PartAnalysis, name: str) -> Contrast:
+    return next(one for one in analysis.contrasts if one.cell == name)
+
+
+def summary(analysis: PartAnalysis, name: str) -> CellSummary:
+    return next(one for one in analysis.cells if one.cell == name)

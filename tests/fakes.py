@@ -5,16 +5,20 @@ time by advancing the virtual clock: its base time, times the factor its variant
 1 %. The noise is seeded with the number of the worker's process: every call of every trial differs, every run repeats.
 
     PLAIN       `pace: slow` takes exactly twice as long; `label` changes neither time nor numbers
+    GAINING     six switches, each a gain of its own, two of them with an interaction
     LIAR        `answer: wrong` is three times as fast and 1 % off
     LEAKY       `sight: future` lets y[t] see x[t + 1]
     STAGED      two stages of known times, 1 to 3; `first: fast` halves the first
     FAULTY      raises, aborts, hangs, runs out of memory, is killed, gives NaN
+    CROSSTALK   `heat: borrowed` takes half the time, but only in a process in which `heat: own` has run
+    FADING      `lag: early` takes 1.3 times as long up to process 10 of a run, `lag: always` in all of them
     SLEEPY      as PLAIN, and takes a little real time too, so that a kill can meet it at work
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import sys
@@ -95,7 +99,9 @@ def takes(seconds: float) -> None:
     CLOCK.advance(seconds * float(np.exp(_noise.normal(0.0, NOISE))))
 
 
-_noise = np.random.default_rng(int(sys.argv[-1]) if sys.argv[-1].isdigit() else 0)
+_process = int(sys.argv[-1]) if sys.argv[-1].isdigit() else 0
+"""Number of the worker's process in its run."""
+_noise = np.random.default_rng(_process)
 
 
 def unspoilt(variant: Mapping[str, str], x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -189,6 +195,21 @@ LABEL = Switch("label", ("old", "new"), "exact", "fake 2", doc="named in the des
 PLAIN = Fake("plain", (PACE, LABEL), paced)
 
 
+GAINS = {"a": 0.5, "b": 0.8, "c": 1.0, "d": 0.9, "e": 1.1, "f": 0.95}
+TOGETHER = {("a", "b"): 1.2}
+"""What two changes do besides, where both are made."""
+
+
+def gained(variant: Mapping[str, str]) -> None:
+    """Each `new` level multiplies the time by its gain, whatever the others do, but for the pairs of TOGETHER."""
+    new = [name for name, level in variant.items() if level == "new"]
+    both = [gain for pair, gain in TOGETHER.items() if set(pair) <= set(new)]
+    takes(BASE_S * math.prod([GAINS[name] for name in new] + both))
+
+
+GAINING = Fake("gaining", tuple(Switch(name, ("old", "new"), "exact", "fake 7") for name in GAINS), gained)
+
+
 def three_times_as_fast_if_wrong(variant: Mapping[str, str]) -> None:
     takes(BASE_S / (3.0 if variant["answer"] == "wrong" else 1.0))
 
@@ -265,5 +286,26 @@ def paced_in_earnest(variant: Mapping[str, str]) -> None:
     paced(variant)
     time.sleep(0.002)
 
+
+_heated: set[str] = set()
+
+
+def warmed_by_another(variant: Mapping[str, str]) -> None:
+    _heated.add(variant["heat"])
+    takes(BASE_S * (0.5 if variant["heat"] == "borrowed" and "own" in _heated else 1.0))
+
+
+CROSSTALK = Fake("crosstalk", (Switch("heat", ("own", "borrowed"), "exact", "fake 7"),), warmed_by_another)
+
+FADES_AFTER = 10
+"""Processes: `prepare`, `sameness` and three trials of two parts."""
+
+
+def lagging(variant: Mapping[str, str]) -> None:
+    lags = {"never": False, "early": _process <= FADES_AFTER, "always": True}
+    takes(BASE_S * (1.3 if lags[variant["lag"]] else 1.0))
+
+
+FADING = Fake("fading", (Switch("lag", ("never", "early", "always"), "exact", "fake 8"),), lagging)
 
 SLEEPY = Fake("sleepy", (PACE, LABEL), paced_in_earnest)

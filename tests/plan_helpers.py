@@ -85,5 +85,9 @@ def plan_of(folder: Path, body: str, head: str = HEAD, **options):
     return make_plan(suite_of(folder, body, head), **options)
 
 
+CONTROLS = ["control", "control 2", "control 3"]
+"""Of a part whose blocks are cheap."""
+
+
 def names(part, control: bool = False):
     return [cell.name for cell in part.cells if control or not cell.control]

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from report_claims import claims
+from report_effects import half_normal, steps
 from report_numbers import STAGE, TOTAL, interval, noisy
 
 from harness.records import (
@@ -274,7 +275,8 @@ def _stage_analysis(part: Part, n: int, random: Random) -> PartAnalysis:
         )
         for s in SWITCHES
     ]
-    return _analysis(part, cells, contrasts, n, random, effects=effects, shapley=shapley)
+    more = {"steps": tuple(steps(SWITCHES, GAIN, n)), "half_normals": (half_normal(SWITCHES),)}
+    return _analysis(part, cells, contrasts, n, random, effects=effects, shapley=shapley, **more)
 
 
 def _total_analysis(part: Part, n: int, random: Random) -> PartAnalysis:

@@ -50,6 +50,20 @@ def hostile(stored: tuple[Manifest, Analysis]) -> tuple[Manifest, Analysis]:
                     each.model_copy(update={"changes": {HOSTILE: (RTL, HOSTILE)}, "reason": HOSTILE})
                     for each in part.contrasts
                 ),
+                "steps": tuple(
+                    each.model_copy(update={"factor": HOSTILE, "levels": (RTL, HOSTILE)}) for each in part.steps
+                ),
+                "half_normals": tuple(
+                    each.model_copy(
+                        update={
+                            "points": tuple(
+                                point.model_copy(update={"factors": (HOSTILE, RTL), "aliases": ((RTL, HOSTILE),)})
+                                for point in each.points
+                            )
+                        }
+                    )
+                    for each in part.half_normals
+                ),
             }
         )
         for part in analysis.parts

@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
+from harness.measure.environment import environment as look_around
 from harness.plan import make_plan
-from harness.progress import Silent
-from harness.records import Block, Plan
+from harness.process import Crumb
+from harness.progress import Silent, Standing
+from harness.records import Block, Environment, Manifest, Outcome, Plan, Process
 from harness.runner import run_plan
 from harness.store import RunFolder
 from harness.suite import read_suite
 
 ROOT = Path(__file__).resolve().parent.parent
+
+TWO_PARTS = """suite: two
+title: Two parts take turns
+parts:
+  one: {system: "tests.fakes:PLAIN", design: one_at_a_time, factors: {pace: [usual, slow]}, blocks: 2}
+  other: {system: "tests.fakes:PLAIN", design: one_at_a_time, factors: {label: [old, new]}, blocks: 2, memory: false}
+"""
+
+
+class Recorder:
+    """A progress that remembers."""
+
+    def __init__(self, at_show: object = None) -> None:
+        self.notes: list[str] = []
+        self.crumbs: list[Crumb] = []
+        self.standings: list[Standing] = []
+        self.at_show = at_show
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def show(self, process: Process, crumb: Crumb, standing: Standing) -> None:
+        self.crumbs.append(crumb)
+        self.standings.append(standing)
+        if callable(self.at_show):
+            self.at_show(process)
+
+    def ended(self, process: Process, wall_s: float, standing: Standing) -> None:
+        self.standings.append(standing)
+
+    def close(self) -> None:
+        pass
 
 
 def fake_suite(
@@ -28,6 +64,17 @@ def fake_suite(
     return file
 
 
+def two_parts_suite(folder: Path) -> Path:
+    file = folder / "two.yaml"
+    file.write_text(TWO_PARTS)
+    return file
+
+
+@cache
+def here() -> Environment:
+    return look_around(["tests.fakes:PLAIN"])
+
+
 def planned(file: Path, preset: str = "smoke", **options: object) -> Plan:
     return make_plan(read_suite(file), preset=preset, **options)
 
@@ -35,27 +82,40 @@ def planned(file: Path, preset: str = "smoke", **options: object) -> Plan:
 def measured(
     file: Path, results: Path, *, resume: bool = False, plan: Plan | None = None, **options: object
 ) -> RunFolder:
+    """As if nobody edited the code meanwhile: a run is resumed only by the code that began it."""
     made = plan or planned(file)
-    return run_plan(
-        made,
-        file.read_text(),
-        {},
-        results=results,
-        resume=resume,
-        progress=options.pop("progress", Silent()),
-        command="semh run fake",
-        **options,
-    )
+    with patch("harness.runner.environment", lambda *_: here()):
+        return run_plan(
+            made,
+            file.read_text(),
+            {},
+            results=results,
+            resume=resume,
+            progress=options.pop("progress", Silent()),
+            command="semh run fake",
+            **options,
+        )
 
 
-def keys(folder: RunFolder) -> list[tuple[str, str, int, int]]:
-    """(part, cell, trial, block) of every sample that counts, sorted; a repeated one stands twice."""
+def states(manifest: Manifest) -> list[tuple[str, int, int, str]]:
+    return [(p.process, p.trial, p.attempt, p.state) for p in manifest.processes]
+
+
+def outcomes(folder: RunFolder) -> dict[str, Outcome]:
+    manifest = folder.manifest()
+    names = {cell.id: cell.name for part in manifest.plan.parts for cell in part.cells}
+    return {names[outcome.cell]: outcome for outcome in manifest.outcomes}
+
+
+def keys(folder: RunFolder) -> list[tuple[str, str, str, int, int]]:
+    """(kind, part, cell, trial, block) of every sample that counts, sorted; a repeated one stands twice."""
     found = []
     for process in folder.manifest().processes:
         if process.state == "done":
             for line in folder.lines(process.number):
                 if isinstance(line, Block):
-                    found += [(line.part, sample.cell, line.trial, line.block) for sample in line.samples]
+                    at = (line.trial, line.block)
+                    found += [(process.process, line.part, sample.cell, *at) for sample in line.samples]
     return sorted(found)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_helpers import ALL_ON, STATUS_QUO, SWITCHES, SYSTEM, names, plan_of
+from plan_helpers import ALL_ON, CONTROLS, STATUS_QUO, SWITCHES, SYSTEM, names, plan_of
 
-from harness.design import canonical, cell_id
+from harness.cells import cell_id
+from harness.variants import canonical
 
 
 def part_of(tmp_path, body, **options):
@@ -21,12 +22,12 @@ def part_of(tmp_path, body, **options):
 
 def test_pair_is_the_baseline_each_variant_against_it_and_the_control(tmp_path):
     part = part_of(tmp_path, "design: pair\nagainst: [all_on, {matrix: cached}]\n")
-    assert names(part, control=True) == ["status_quo", "all_on", "matrix=cached", "control"]
-    baseline, against, _, control = part.cells
+    assert names(part, control=True) == ["status_quo", "all_on", "matrix=cached", *CONTROLS]
+    baseline, against, _, control, _, _ = part.cells
     assert baseline.variant == control.variant == STATUS_QUO
     assert against.variant == ALL_ON
     assert {cell.baseline for cell in part.cells} == {baseline.id}
-    assert [cell.control for cell in part.cells] == [False, False, False, True]
+    assert [cell.control for cell in part.cells] == [False, False, False, True, True, True]
     assert control.conditions == baseline.conditions
     assert part.factors["matrix"] == ("rebuild", "cached")
 
@@ -109,14 +110,14 @@ def test_a_canonical_variant_is_its_own_canonical_variant(variant, baseline):
     assert (settled["method"], settled["head"]) == (variant["method"], variant["head"])  # these always apply
 
 
-def test_every_combination_of_conditions_has_a_baseline_of_its_own_and_the_part_one_control(tmp_path):
+def test_every_combination_of_conditions_has_a_baseline_of_its_own_and_the_part_controls_of_one(tmp_path):
     part = part_of(tmp_path, "design: pair\nagainst: all_on\nconditions: {dt: [0.5, 1], batch_size: [1, 4]}\n")
     assert len(names(part)) == 8
     assert names(part, control=True)[0] == "status_quo, dt=0.5, batch_size=1"
-    assert names(part, control=True)[-2:] == ["all_on, dt=1, batch_size=4", "control"]
+    assert names(part, control=True)[-4:] == ["all_on, dt=1, batch_size=4", *CONTROLS]
     assert part.varied_conditions == {"dt": (0.5, 1.0), "batch_size": (1, 4)}
     by_id = {cell.id: cell for cell in part.cells}
-    assert len(by_id) == len(part.cells) == 9
+    assert len(by_id) == len(part.cells) == 11
     for cell in part.cells:
         baseline = by_id[cell.baseline]
         assert baseline.variant == STATUS_QUO
@@ -156,7 +157,7 @@ def test_a_variant_planned_twice_is_one_cell(tmp_path):
         "design: grid\nalso: all_on\n"
         "factors: {matrix: [cached], preconditioner: [jacobi], head: [loglinear], trim: [on], edge: [hard]}\n",
     )
-    everything = part.cells[-2]
+    everything = part.cells[-1 - len(CONTROLS)]
     assert everything.name == "matrix=cached, preconditioner=jacobi, head=loglinear, trim=on, edge=hard"
     assert everything.merged == ("all_on",)
 
@@ -180,7 +181,7 @@ def test_an_id_depends_on_what_is_measured_and_on_nothing_else():
 
 def test_ids_are_equal_in_every_process():
     here = cell_id("sem", "forward", STATUS_QUO, CONDITIONS, control=False)
-    script = "import json, sys; from harness.design import cell_id; a, b = json.load(sys.stdin); "
+    script = "import json, sys; from harness.cells import cell_id; a, b = json.load(sys.stdin); "
     script += "print(cell_id('sem', 'forward', a, b, control=False))"
     for seed in ("1", "2"):
         there = subprocess.run(

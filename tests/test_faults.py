@@ -121,7 +121,10 @@ def test_stage_shares_are_those_planted_and_close(run) -> None:
         assert cell.closure is not None and abs(cell.closure.point) < 1e-9
     found = contrast(result, "first=fast")
     assert found.verdict == "faster" and found.ratio is not None
-    assert found.ratio.low <= 3.5 / 4 <= found.ratio.high
+    assert found.ratio.point == pytest.approx(3.5 / 4, rel=NOISE)  # over 4 of its standard errors
+    halved, untouched = part(result).stage_contrasts
+    assert (halved.stage, halved.verdict, untouched.stage, untouched.verdict) == ("first", "faster", "second", "same")
+    assert halved.ratio is not None and halved.ratio.point == pytest.approx(1 / 2, rel=NOISE)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.measure.canary import Canary
+from harness.measure.canary import canary_of
 from harness.measure.resident import Resident
 from harness.measure.virtual import VirtualClock
 from harness.system import Output
@@ -30,7 +30,7 @@ def test_gradients_are_reset_between_repeated_calls_only_where_there_are_any(los
 
 def test_the_canary_sings_the_same_song_every_time():
     clock = VirtualClock()
-    canary = Canary(clock)
+    canary = canary_of(clock)
     marks = [clock.mark()]
     for _ in range(3):
         canary.sing()

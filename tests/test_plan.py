@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plan_helpers import ALL_ON, GB, HEAD, STATUS_QUO, names, plan_of
+from plan_helpers import ALL_ON, CONTROLS, GB, HEAD, STATUS_QUO, names, plan_of
 
 from harness.command import command
 from harness.conditions import cores
@@ -44,7 +44,7 @@ def test_a_group_needs_the_process_the_parameters_and_the_largest_activation(tmp
     (part,) = plan_of(tmp_path, BATCHES).parts
     assert len(part.groups) == 1
     assert part.estimated_bytes == pytest.approx(1.5e9 + 3 * 0.1e9 + 3e9)
-    assert part.estimated_flops == pytest.approx(7 * 1e7)  # six cells and the control
+    assert part.estimated_flops == pytest.approx(9 * 1e7)  # six cells and three controls
     assert part.notes == ()
 
 
@@ -59,7 +59,7 @@ def test_cells_that_do_not_fit_together_go_into_groups_that_hold_their_baselines
             "all_on, batch_size=100",
             "status_quo, batch_size=200",
             "all_on, batch_size=200",
-            "control",
+            *CONTROLS,
         ],
         ["status_quo, batch_size=300", "all_on, batch_size=300"],
     ]
@@ -90,6 +90,20 @@ def test_whatever_the_budget_every_cell_has_a_place_beside_its_baseline(tmp_path
     )
 
 
+def test_a_part_has_three_controls_where_they_are_cheap_and_one_where_they_are_not(tmp_path):
+    """FLOPs are 1e6 x width: 3 GFLOP a block are cheap, and so is a tenth of what the block takes anyway."""
+    few, many = PAIR, "design: grid\nfactors: {method: [cg, direct], matrix: [cached], preconditioner: [jacobi]}\n"
+
+    def controls(body, width):
+        (part,) = plan_of(tmp_path, body + f"conditions: {{width: {width}}}\n", available_bytes=1e6 * GB).parts
+        assert len({cell.id for cell in part.cells}) == len(part.cells)
+        return [cell.name for cell in part.cells if cell.control]
+
+    assert controls(few, 740) == CONTROLS
+    assert controls(few, 760) == ["control"]
+    assert controls(many.replace("method", "head: [loglinear], trim: [on], edge: [hard], method"), 9000) == CONTROLS
+
+
 @pytest.mark.skipif(cores() < 2, reason="one core")
 def test_cells_under_other_threads_share_no_process_and_have_a_control_of_their_own(tmp_path):
     (part,) = plan_of(tmp_path, PAIR + "conditions: {threads: [1, 2]}\n").parts
@@ -97,14 +111,14 @@ def test_cells_under_other_threads_share_no_process_and_have_a_control_of_their_
     assert names(part, control=True) == [
         "status_quo, threads=1",
         "all_on, threads=1",
-        "control, threads=1",
+        *(f"{control}, threads=1" for control in CONTROLS),
         "status_quo, threads=2",
         "all_on, threads=2",
-        "control, threads=2",
+        *(f"{control}, threads=2" for control in CONTROLS),
     ]
     for group in part.groups:
         assert len({by_id[cell].conditions["threads"] for cell in group.cells}) == 1
-        assert [by_id[cell].control for cell in group.cells] == [False, False, True]
+        assert [by_id[cell].control for cell in group.cells] == [False, False, True, True, True]
     assert [group.index for group in part.groups] == [0, 1]
     assert part.notes == ()
 
@@ -123,10 +137,10 @@ def test_only_keeps_what_matches_with_its_baseline_and_the_control(tmp_path):
     body = "design: one_at_a_time\nfactors: {method: [cg], matrix: [cached], head: [loglinear]}\n"
     plan = plan_of(tmp_path, body, only=["matrix=cached", "head=*"])
     (part,) = plan.parts
-    assert names(part, control=True) == ["status_quo", "matrix=cached", "head=loglinear", "control"]
+    assert names(part, control=True) == ["status_quo", "matrix=cached", "head=loglinear", *CONTROLS]
     assert plan.only == ("matrix=cached", "head=*")
     assert part.notes == ("1 cells of the design are left out (only: matrix=cached, head=*)",)
-    assert names(plan_of(tmp_path, body, only=["status_quo"]).parts[0], control=True) == ["status_quo", "control"]
+    assert names(plan_of(tmp_path, body, only=["status_quo"]).parts[0], control=True) == ["status_quo", *CONTROLS]
 
 
 def test_only_drops_parts_in_which_nothing_matches_and_names_a_part_by_a_slash(tmp_path):
@@ -254,7 +268,7 @@ def test_a_suite_of_the_house_can_be_planned(suite):
     assert plan.suite == suite
     assert plan.title.endswith("?")
     for part in plan.parts:
-        assert sum(cell.control for cell in part.cells) == 1
+        assert sum(cell.control for cell in part.cells) in (1, len(CONTROLS))
         assert len(part.groups) == 1
 
 

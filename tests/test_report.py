@@ -86,6 +86,7 @@ def test_both_documents_keep_the_order_of_sections(parsed: Page, document: str) 
         "Headline",
         "Claims",
         "Where the time goes",
+        "Limits",
         "What each change did",
         "Every cell",
         "Can I trust",
@@ -95,7 +96,7 @@ def test_both_documents_keep_the_order_of_sections(parsed: Page, document: str) 
         assert f"## {title}" in document
     assert [document.index(f"## {title}") for title in titles] == sorted(document.index(f"## {t}") for t in titles)
     sections = [a["id"] for tag, a in parsed.tags if tag == "section" and a.get("id")]
-    assert sections == ["headline", "claims", "time", "changes", "cells", "trust", "repeat"]
+    assert sections == ["headline", "claims", "time", "limits", "changes", "cells", "trust", "repeat"]
 
 
 def test_every_contrast_stands_in_both_with_interval_and_verdict(stored: Stored, parsed: Page, document: str) -> None:

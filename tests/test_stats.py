@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness.records import Interval
 from harness.stats import factorial, margin
 from harness.stats.interval import positive_interval, ratio_interval, t_interval
+from harness.stats.layout import full_factorial
 
 M = 0.02
 LOGS = st.lists(st.floats(-1, 1), min_size=2, max_size=8)
@@ -111,6 +112,12 @@ def responses(k: int, n: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, *(2,) * k))
 
 
+def effect(y: np.ndarray, *factors: int) -> np.ndarray:
+    """Main effect of one factor, or interaction of several, of all 2^k cells."""
+    term = next(term for term in full_factorial(y.ndim - 1).terms if term.factors == factors)
+    return factorial.effect(y.reshape(len(y), -1), term.signs)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_effects_are_twice_the_coefficients_of_the_coded_regression(k):
     y = responses(k)
@@ -119,9 +126,9 @@ def test_effects_are_twice_the_coefficients_of_the_coded_regression(k):
     design = np.column_stack([np.ones(2**k), levels, *(levels[:, i] * levels[:, j] for i, j in pairs)])
     coefficients = np.linalg.lstsq(design, y.reshape(len(y), -1).T, rcond=None)[0]
     for factor in range(k):
-        np.testing.assert_allclose(factorial.main_effect(y, factor), 2 * coefficients[1 + factor], atol=1e-12)
+        np.testing.assert_allclose(effect(y, factor), 2 * coefficients[1 + factor], atol=1e-12)
     for at, (i, j) in enumerate(pairs):
-        np.testing.assert_allclose(factorial.interaction(y, i, j), 2 * coefficients[1 + k + at], atol=1e-12)
+        np.testing.assert_allclose(effect(y, i, j), 2 * coefficients[1 + k + at], atol=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
@@ -150,12 +157,12 @@ def test_where_changes_are_additive_shapley_equals_the_main_effect_and_nothing_i
     for levels in itertools.product((0, 1), repeat=3):
         y[(slice(None), *levels)] = np.dot(levels, effects)
     for factor in range(3):
-        np.testing.assert_allclose(factorial.main_effect(y, factor), effects[factor], atol=1e-12)
+        np.testing.assert_allclose(effect(y, factor), effects[factor], atol=1e-12)
     np.testing.assert_allclose(factorial.shapley(y), np.tile(effects, (2, 1)), atol=1e-12)
-    np.testing.assert_allclose(factorial.interaction(y, 0, 2), 0, atol=1e-12)
+    np.testing.assert_allclose(effect(y, 0, 2), 0, atol=1e-12)
 
 
 def test_two_changes_that_save_more_together_interact_negatively():
     y = np.log([[[1.0, 0.9], [0.9, 0.5]]])
-    assert factorial.interaction(y, 0, 1)[0] == pytest.approx((math.log(0.5 / 0.9) - math.log(0.9)) / 2)
-    assert factorial.interaction(y, 0, 1)[0] < 0
+    assert effect(y, 0, 1)[0] == pytest.approx((math.log(0.5 / 0.9) - math.log(0.9)) / 2)
+    assert effect(y, 0, 1)[0] < 0

@@ -1,7 +1,9 @@
 """From the lines of a run to its analysis: a pure function of what lies on disk.
 
 `evidence` gathers the lines of a part, `cells` summarises each planned cell, `contrasts` compares it with its
-baseline, `effects` says what each switch did; here they are put together, and the claims are judged.
+baseline and `stage_contrasts` its stages with the baseline's, `effects` and `steps` say what each switch did; here they
+are put together, `family` judges all contrasts as one, `confirm` holds them against what was measured once more, and
+the claims are judged.
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.analysis.cells import summarise
-from harness.analysis.contrasts import contrast, exclusions, pair_all, undisturbed
-from harness.analysis.effects import dead_switches, effects
+from harness.analysis.confirm import confirmed
+from harness.analysis.contrasts import compared, contrast, exclusions, pair_all, undisturbed
+from harness.analysis.controls import control_interval, controls
+from harness.analysis.dead import dead_switches
+from harness.analysis.effects import effects
 from harness.analysis.evidence import Evidence, Lines, gather, harness_share
+from harness.analysis.family import judged_parts
+from harness.analysis.limits import with_limits
+from harness.analysis.stage_contrasts import stage_contrasts
+from harness.analysis.steps import steps
 from harness.claims.ledger import matching, read_ledger
 from harness.claims.verdict import judge
 from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Process
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.stats import margin as margins
 from harness.stats import noise
-from harness.stats.interval import ratio_interval
-from harness.stats.pairing import Paired
 from harness.store import RunFolder
 
 
@@ -33,7 +40,9 @@ def analyse(folder: RunFolder) -> Analysis:
 
 def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
     plan = manifest.plan
-    parts = tuple(analyse_part(gather(manifest, lines, part)) for part in plan.parts)
+    gathered = [gather(manifest, lines, part) for part in plan.parts]
+    judged = judged_parts([analyse_part(evidence) for evidence in gathered], plan)
+    parts = tuple(confirmed(evidence, part) for evidence, part in zip(gathered, judged, strict=True))
     claims = matching(read_ledger(manifest.claims_text), plan.claims)
     return Analysis(
         run=manifest.run,
@@ -48,13 +57,16 @@ def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
 
 
 def analyse_part(evidence: Evidence) -> PartAnalysis:
+    """By itself: its contrasts are called by the margin alone, and `judged_parts` has the last word."""
     part, blocks = evidence.part, evidence.blocks
     found = pair_all(evidence)
-    cells = {cell.id: summarise(evidence, cell) for cell in part.cells}
-    control_id, control = _control(evidence, found)
+    cells = {cell.id: with_limits(summarise(evidence, cell), cell, evidence.ceilings) for cell in part.cells}
+    baseline, control = control_interval(evidence, found)
+    floor = margins.floor(control) if control and control.n >= 2 else None
     canary = noise.canary_drift(blocks, one_thread=evidence.one_thread)
     reasons = noise.unstable_because(control, canary, margin=evidence.margin, trials=evidence.trials)
-    listed, shares, notes = effects(evidence, found, cells)
+    known = effects(evidence, found, cells)
+    climbed, unclimbed = steps(evidence, found, cells)
     closures = [cell.closure.point for cell in cells.values() if cell.closure]
     costs = [cell.probe_cost for cell in cells.values() if cell.probe_cost is not None]
     lost = [s.lost_share for block in blocks for s in block.samples if s.lost_share is not None and s.arm != "canary"]
@@ -64,47 +76,34 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         reasons=reasons,
         noise_known=not noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials),
         control=control,
-        floor=margins.floor(control) if control and control.n >= 2 else None,
+        floor=floor,
         canary=canary,
         canary_spread=noise.canary_spread(blocks),
-        detectable=margins.detectable(found[control_id].logs, evidence.margin) if control_id else None,
+        detectable=None,
         lost_share=float(np.median(lost)) if lost else None,
         closure=max(closures, key=abs) if closures else None,
         probe_cost=max(costs) if costs else None,
-        order_effect=noise.order_effect(blocks, control_id, evidence.cells[control_id].baseline)
-        if control_id
-        else None,
+        order_effect=_order_effect(evidence, baseline),
         exclusions=exclusions(evidence, found),
         trials=evidence.trials,
         blocks=len(blocks),
         kept=undisturbed(evidence),
         cells=tuple(cells.values()),
-        contrasts=tuple(
-            contrast(evidence, cell, found[cell.id], cells, reasons)
-            for cell in part.cells
-            if cell.id in found and not cell.control
-        ),
-        effects=listed,
-        shapley=shares,
+        contrasts=tuple(contrast(evidence, cell, found[cell.id], cells, reasons, floor) for cell in compared(evidence)),
+        stage_contrasts=stage_contrasts(evidence, cells, canary),
+        effects=known.effects,
+        shapley=known.shapley,
+        steps=climbed,
+        half_normals=known.half_normals,
         dead_switches=dead_switches(evidence, found, cells),
-        notes=(*part.notes, *notes, *_goals_missed(cells)),
+        notes=(*part.notes, *known.notes, *unclimbed, *_goals_missed(cells)),
     )
 
 
-def _control(evidence: Evidence, found: Mapping[str, Paired]) -> tuple[str | None, Interval | None]:
-    """The control with the highest floor: each part is as quiet as its noisiest comparison of equals.
-
-    One without an interval comes before all: how noisy its comparisons were is not known.
-    """
-    measured = {
-        cell.id: ratio_interval(found[cell.id].logs)
-        for cell in evidence.part.cells
-        if cell.control and cell.id not in evidence.outcomes and found[cell.id].trials
-    }
-    if not measured:
-        return None, None
-    worst = max(measured, key=lambda cell: (measured[cell].n < 2, margins.floor(measured[cell])))
-    return worst, measured[worst]
+def _order_effect(evidence: Evidence, baseline: str | None) -> Interval | None:
+    """From the first control of the baseline."""
+    control = next((cell.id for cell in controls(evidence) if cell.baseline == baseline), None)
+    return noise.order_effect(evidence.blocks, control, baseline) if control and baseline else None
 
 
 def _goals_missed(cells: Mapping[str, CellSummary]) -> list[str]:

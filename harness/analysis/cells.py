@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.analysis.evidence import Evidence
-from harness.records import LOST_SHARE_LIMIT, Block, Cell, CellSummary, Interval, ProbeReading, Sample, StageTime
+from harness.analysis.sizes import sizes
+from harness.records import Block, Cell, CellSummary, Interval, ProbeReading, Sample, StageTime
 from harness.sameness import sameness_word
 from harness.stats.interval import positive_interval, ratio_interval, t_interval
 from harness.stats.pairing import paired, pairs
@@ -27,6 +28,7 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
     same = evidence.sameness.get(cell.id)
     probes, varied = _probes(evidence.probes.get(cell.id, []))
     outcome = evidence.outcomes.get(cell.id)
+    size = sizes(evidence, cell.id)
     return CellSummary(
         cell=cell.id,
         part=evidence.part.name,
@@ -48,12 +50,17 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         sameness_at=same.at if same else None,
         sameness=sameness_word(same),
         stages=tuple(_stages(evidence, staged)),
+        stage_sizes=size.stages,
+        allocator_peak_bytes=size.allocator_peak_bytes,
+        saved_bytes=size.saved_bytes,
+        counters=size.counters,
+        uncounted=size.uncounted,
         stage_shares=_stage_shares(evidence, staged),
         closure=_over_trials(staged, _residual, t_interval),
         probe_cost=_probe_cost(evidence, staged),
         staged_over_bare=_staged_over_bare(evidence, cell.id),
         degraded=bool(disturbed_stages),
-        notes=(*varied, *disturbed, *disturbed_stages),
+        notes=(*varied, *size.notes, *disturbed, *disturbed_stages),
     )
 
 
@@ -65,7 +72,7 @@ def _kept(evidence: Evidence, cell: str, arm: str) -> tuple[list[Timed], tuple[s
         for s in block.samples
         if s.cell == cell and s.arm == arm and s.time_s > 0
     ]
-    quiet = [(block, s) for block, s in every if (s.lost_share or 0.0) <= LOST_SHARE_LIMIT]
+    quiet = [(block, s) for block, s in every if s.quiet]
     if 2 * len(quiet) >= len(every):
         return quiet, ()
     return every, (f"degraded: {len(every) - len(quiet)} of {len(every)} {arm} samples were disturbed; all are used",)

@@ -2,75 +2,108 @@
 
 The order in which a word is taken away: no numbers (`not measured`, or `invalid` where they were not finite), a wrong
 output (`invalid`), then everything that makes a sound number too weak to judge by (`withheld`): a smoke run, one
-trial, outputs nobody compared, an unstable host, disturbed pairs. Only what is left is called by the margin.
+trial, outputs nobody compared, a stage below its clock, an unstable host, disturbed pairs. Only what is left is called,
+here by the margin alone (`CALLED`), and then among its family (`family.judged`).
+
+In a calibration the cells are twins, and what they show is noise by construction: only a smoke run or a missing number
+takes their word away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from harness.analysis.evidence import Evidence
-from harness.records import LOST_SHARE_LIMIT, Cell, CellSummary, Contrast, Exclusion
+from harness.records import LOST_SHARE_LIMIT, Block, Cell, CellSummary, Contrast, ContrastWord, Exclusion
 from harness.sameness import broken_because
+from harness.stats import location
 from harness.stats import margin as margins
 from harness.stats.interval import ratio_interval
-from harness.stats.pairing import Paired, pair_in, paired, pairs
+from harness.stats.pairing import NOTHING, Comparison, Paired, by_arm, pair_each, pair_of
 
-Word = Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
 Summaries = Mapping[str, CellSummary]
 
-NO_PAIRS = Paired({}, "none", False, 0, 0)
+CALLED: tuple[ContrastWord, ...] = ("faster", "slower", "same", "inconclusive")
+"""Words by the margin: such a contrast was judged, and belongs to the family."""
 
 
-def pair_all(evidence: Evidence) -> dict[str, Paired]:
+def compared(evidence: Evidence) -> list[Cell]:
+    """The cells whose contrasts are shown: all that have a baseline, and of the controls those of a calibration."""
+    return [
+        cell for cell in evidence.part.cells if cell.id != cell.baseline and (evidence.calibration or not cell.control)
+    ]
+
+
+def pair_all(evidence: Evidence, blocks: Iterable[Block] | None = None) -> dict[str, Paired]:
     """Cell -> its log time ratios to its baseline, of the cells that are not a baseline themselves."""
-    return {
-        cell.id: paired(
-            pairs(evidence.blocks, (cell.id, "bare"), (cell.baseline, "bare")), one_thread=evidence.one_thread
-        )
-        for cell in evidence.part.cells
-        if cell.id != cell.baseline
-    }
+    wanted = [Comparison(cell.id, cell.baseline) for cell in evidence.part.cells if cell.id != cell.baseline]
+    found = pair_each(evidence.blocks if blocks is None else blocks, wanted, one_thread=evidence.one_thread)
+    return {comparison.cell: paired for comparison, paired in found.items()}
 
 
-def contrast(evidence: Evidence, cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str]) -> Contrast:
-    baseline = evidence.cells.get(cell.baseline, cell)
-    logs = found.logs
-    usable = bool(logs) and not _failure(cell, summaries)
-    word, reason = _word(evidence, cell, found, summaries, unstable)
+def contrast(
+    evidence: Evidence,
+    cell: Cell,
+    found: Paired,
+    summaries: Summaries,
+    unstable: Sequence[str],
+    floor: float | None,
+) -> Contrast:
+    """Of the whole call; `family.judged` has the last word."""
+    refused = refusal(evidence, cell, found, summaries, unstable)
+    word, reason = refused or (margins.called(found.logs, evidence.margin), clock_note(found))
     return Contrast(
         part=evidence.part.name,
         cell=cell.id,
         baseline=cell.baseline,
-        changes={
-            name: (baseline.variant[name], level)
-            for name, level in cell.variant.items()
-            if baseline.variant.get(name, level) != level
-        },
-        ratio=ratio_interval(logs) if usable else None,
-        trials=tuple(float(np.exp(log)) for log in logs) if usable else (),
-        trial_numbers=tuple(found.trials) if usable else (),
+        changes=changes(evidence, cell),
         verdict=word,
         reason=reason,
-        clock=found.clock,
-        degraded=found.degraded,
-        kept_blocks=found.kept,
-        excluded_blocks=found.excluded,
-        n_to_settle=margins.n_to_settle(logs, evidence.margin) if word == "inconclusive" else None,
-        detectable=margins.detectable(logs, evidence.margin) if usable else None,
+        floor=floor,
+        **figures(NOTHING if failure(cell, summaries) else found, evidence.margin),
     )
 
 
-def _word(
-    evidence: Evidence, cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str]
-) -> tuple[Word, str]:
-    failure = _failure(cell, summaries)
-    if failure:
-        word: Word = "invalid" if failure.outcome == "not_finite" else "not measured"
-        return word, f"{failure.name}: {failure.outcome}" + (f", {failure.detail}" if failure.detail else "")
+def figures(found: Paired, margin: float) -> dict[str, Any]:
+    """The fields of a Contrast that its log ratios give, without any other contrast."""
+    logs = found.logs
+    if not logs:
+        return {"ratio": None, "trials": (), "clock": "none"}
+    return {
+        "ratio": ratio_interval(logs),
+        "trials": tuple(float(np.exp(log)) for log in logs),
+        "trial_numbers": tuple(found.trials),
+        "hodges_lehmann": float(np.exp(location.hodges_lehmann(logs))),
+        "stray": location.stray(logs),
+        "p_value": margins.p_value(logs, margin),
+        "clock": found.clock,
+        "degraded": found.degraded,
+        "kept_blocks": found.kept,
+        "excluded_blocks": found.excluded,
+    }
+
+
+def changes(evidence: Evidence, cell: Cell) -> dict[str, tuple[str, str]]:
+    baseline = evidence.cells.get(cell.baseline, cell)
+    return {
+        name: (baseline.variant[name], level)
+        for name, level in cell.variant.items()
+        if baseline.variant.get(name, level) != level
+    }
+
+
+def refusal(
+    evidence: Evidence, cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str], too_short: str = ""
+) -> tuple[ContrastWord, str] | None:
+    """Why there is no word by the margin; None where there may be one."""
+    failed = failure(cell, summaries)
+    if failed:
+        word: ContrastWord = "invalid" if failed.outcome == "not_finite" else "not measured"
+        return word, f"{failed.name}: {failed.outcome}" + (f", {failed.detail}" if failed.detail else "")
     if not found.trials:
         return "not measured", "no finished trial holds this cell beside its baseline"
     for one in (cell.id, cell.baseline):
@@ -80,18 +113,23 @@ def _word(
         return "withheld", "smoke gives no verdicts"
     if len(found.trials) < 2:
         return "withheld", "one trial gives no interval"
+    return None if evidence.calibration else _doubt(cell, found, summaries, unstable, too_short)
+
+
+def _doubt(
+    cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str], too_short: str
+) -> tuple[ContrastWord, str] | None:
     for one in (cell.id, cell.baseline):
         if summaries[one].sameness == "not checked":
             return "withheld", f"outputs of {summaries[one].name} were not compared with the oracle"
+    if too_short:
+        return "withheld", too_short
     if unstable:
         return "withheld", "unstable host: " + "; ".join(unstable)
-    if found.degraded:
-        return "withheld", _clock_note(found)
-    called = margins.call(ratio_interval(found.logs), evidence.margin)
-    return called, _clock_note(found)
+    return ("withheld", clock_note(found)) if found.degraded else None
 
 
-def _failure(cell: Cell, summaries: Summaries) -> CellSummary | None:
+def failure(cell: Cell, summaries: Summaries) -> CellSummary | None:
     for one in (cell.id, cell.baseline):
         summary = summaries.get(one)
         if summary is not None and summary.outcome != "measured":
@@ -99,25 +137,24 @@ def _failure(cell: Cell, summaries: Summaries) -> CellSummary | None:
     return None
 
 
-def _clock_note(found: Paired) -> str:
-    disturbed = f"{len(found.lost)} of {found.kept + found.excluded} pairs were disturbed"
+def clock_note(found: Paired) -> str:
+    bad = len(found.lost) + len(found.disturbed)
+    disturbed = f"{bad} of {found.kept + found.excluded} pairs were disturbed"
     if found.clock == "cpu":
         return f"{disturbed}: compared by process CPU time, over all of them"
     if found.degraded:
         return f"degraded: {disturbed}, and all are used"
-    return ""
+    return f"{disturbed}: only the quiet ones are used" if found.excluded > found.kept else ""
 
 
 def undisturbed(evidence: Evidence) -> int:
-    """Blocks in which no pair of samples was disturbed."""
+    """Blocks in which no pair of whole calls was disturbed."""
+    comparisons = [Comparison(cell.id, cell.baseline) for cell in evidence.part.cells if cell.id != cell.baseline]
     kept = 0
     for block in evidence.blocks:
-        compared = [
-            pair_in(block, (cell.id, "bare"), (cell.baseline, "bare"))
-            for cell in evidence.part.cells
-            if cell.id != cell.baseline
-        ]
-        kept += all(pair is None or pair.lost <= LOST_SHARE_LIMIT for pair in compared)
+        samples = by_arm(block)
+        found = [pair_of(block.trial, samples, comparison) for comparison in comparisons]
+        kept += all(pair is None or pair.quiet for pair in found)
     return kept
 
 
@@ -130,6 +167,8 @@ def exclusions(evidence: Evidence, found: Mapping[str, Paired]) -> tuple[Exclusi
         listed.append(
             Exclusion(reason=f"pairs with a lost share above {LOST_SHARE_LIMIT:.0%} ({figure})", count=len(lost))
         )
+    device = Counter(reason for one in found.values() if one.excluded for reason in one.disturbed)
+    listed += [Exclusion(reason=f"pairs disturbed on the device ({reason})", count=n) for reason, n in device.items()]
     for reason, blocks in evidence.abandoned.items():
         listed.append(Exclusion(reason=f"blocks of an abandoned process: {reason}", count=blocks))
     return tuple(listed)

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.analysis.followed import Followed, followed
 from harness.records import (
     Block,
+    Ceiling,
     Cell,
+    Counters,
     End,
     Line,
     Manifest,
@@ -22,9 +25,11 @@ from harness.records import (
     ProbeReading,
     Process,
     Sameness,
+    StageMemory,
     Start,
     WarmUp,
 )
+from harness.stats.disturbed import with_slow_clocks
 
 Lines = Mapping[int, Sequence[Line]]
 """Process number -> its lines."""
@@ -35,16 +40,22 @@ class Evidence:
     part: Part
     margin: float
     smoke: bool
+    ceilings: tuple[Ceiling, ...] = ()
+    calibration: bool = False
+    """Every cell has a twin (A/A): its control, and here what is compared."""
     blocks: list[Block] = field(default_factory=list)
     warm_ups: dict[str, list[WarmUp]] = field(default_factory=dict)
     probes: dict[str, list[ProbeReading]] = field(default_factory=dict)
     sameness: dict[str, Sameness] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
+    stage_memory: dict[str, list[StageMemory]] = field(default_factory=dict)
+    counters: dict[str, list[Counters]] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     mark_s: dict[tuple[int, int], float] = field(default_factory=dict)
     """(trial, group) -> cost of a mark."""
     threads: set[int] = field(default_factory=set)
     trials: int = 0
+    followed: tuple[Followed, ...] | None = None
     abandoned: dict[str, int] = field(default_factory=dict)
     """Reason -> blocks that count for nothing."""
 
@@ -60,7 +71,9 @@ class Evidence:
 
 
 def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
-    evidence = Evidence(part, manifest.plan.margin, manifest.plan.preset == "smoke")
+    plan = manifest.plan
+    calibration = plan.purpose == "calibrate"
+    evidence = Evidence(part, plan.margin, plan.preset == "smoke", manifest.ceilings, calibration)
     processes = [process for process in manifest.processes if process.part == part.name]
     for process in processes:
         for line in lines[process.number]:
@@ -68,6 +81,7 @@ def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
     counted = {(process.trial, process.group): process for process in processes if _counts(process)}
     for process in counted.values():
         _take(evidence, process, lines[process.number])
+    evidence.blocks = with_slow_clocks(evidence.blocks)
     for process in processes:
         if process.process == "trial" and process.state == "abandoned":
             lost = sum(isinstance(line, Block) for line in lines[process.number])
@@ -75,6 +89,7 @@ def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
     ids = {cell.id for cell in part.cells}
     evidence.outcomes.update({outcome.cell: outcome for outcome in manifest.outcomes if outcome.cell in ids})
     evidence.trials = _complete(evidence, set(counted))
+    evidence.followed = followed(manifest, lines, part)
     return evidence
 
 
@@ -89,6 +104,10 @@ def _note(evidence: Evidence, line: Line) -> None:
         evidence.sameness[line.cell] = line
     elif isinstance(line, Memory):
         evidence.memory[line.cell] = line
+    elif isinstance(line, StageMemory):
+        evidence.stage_memory.setdefault(line.cell, []).append(line)
+    elif isinstance(line, Counters):
+        evidence.counters.setdefault(line.cell, []).append(line)
     elif isinstance(line, Outcome):
         evidence.outcomes[line.cell] = line
 

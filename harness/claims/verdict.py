@@ -17,7 +17,8 @@ value in it nearest to s for about; nothing where the numbers were not fit to ju
 
 A word is given only where it is earned. `untested`: a smoke run (whatever it found), no such cell in the run, a failed
 cell, a single trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, noise of unknown size,
-disturbed samples (counters do not depend on how quiet the machine was, and are judged all the same).
+disturbed samples, cross-talk between cells (counters do not depend on how quiet the machine was, and are judged all
+the same).
 
 Where an address has several places (conditions, levels of other switches) each is judged, and one word stands for all:
 
@@ -38,6 +39,7 @@ from harness.claims.beside import beside
 from harness.claims.ledger import Address, Claim
 from harness.command import command
 from harness.conditions import shown_value
+from harness.lookup import cross_talk
 from harness.records import Cell, ClaimVerdict, ClaimWord, Interval, Part, PartAnalysis, Plan, Value
 from harness.sameness import broken_because
 
@@ -150,6 +152,11 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
         return Judged(place, "inconclusive", reading, "unstable host: " + "; ".join(analysis.reasons))
     if reading.degraded:
         return Judged(place, "inconclusive", reading, reading.degraded)
+    crossed = cross_talk(analysis.contrasts) if address.metric in TIMED else ()
+    for cell in guarded:
+        if cell.cell in crossed:
+            reason = f"cross-talk: {cell.name} alone in fresh processes took another time than beside other cells"
+            return Judged(place, "inconclusive", reading, reason)
     floor = analysis.floor or 0.0
     fit = widened(address.metric, reading.interval, floor)
     given, bare = word(claim, fit), word(claim, reading.interval)

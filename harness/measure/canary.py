@@ -1,34 +1,72 @@
 """A fixed kernel that no switch can touch: if it changes, the machine changed.
 
-Three small matrix products and passes over a few megabytes, in numpy, some milliseconds in all: it feels both the
-clock rate and the memory. On the virtual device it advances the virtual clock by a fixed time.
+Three small matrix products and passes over a few megabytes, some milliseconds in all: it feels both the clock rate and
+the memory. In numpy on the host; on a device, larger, through torch, put into the queue like any call. On the virtual
+device it advances the virtual clock by a fixed time.
 """
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
+import numpy.typing as npt
 
 from harness.measure.clock import Clock
 from harness.measure.virtual import VirtualClock
 
+TIMES = 3
 SIZE = 384
 STREAM = 1 << 20  # float32 elements: 4 MB, beyond a core's private cache of old and most new machines
+DEVICE_SIZE = 2048
+DEVICE_STREAM = 1 << 25  # 128 MB: beyond the cache of a large accelerator
 
 
-class Canary:
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        generator = np.random.default_rng(0)
-        self.left = generator.standard_normal((SIZE, SIZE), dtype=np.float32)
-        self.right = generator.standard_normal((SIZE, SIZE), dtype=np.float32)
-        self.product = np.empty((SIZE, SIZE), dtype=np.float32)
-        self.stream = generator.standard_normal(STREAM, dtype=np.float32)
-        self.sink = np.empty_like(self.stream)
+class Canary(Protocol):
+    def sing(self) -> None: ...
+
+
+def canary_of(clock: Clock) -> Canary:
+    if isinstance(clock, VirtualClock):
+        return VirtualCanary(clock)
+    return HostCanary() if clock.name == "cpu" else DeviceCanary(clock.name)
+
+
+def _numbers(size: int, stream: int) -> tuple[npt.NDArray[np.float32], ...]:
+    generator = np.random.default_rng(0)
+    left, right = (generator.standard_normal((size, size), dtype=np.float32) for _ in range(2))
+    return left, right, generator.standard_normal(stream, dtype=np.float32)
+
+
+class HostCanary:
+    def __init__(self) -> None:
+        self.left, self.right, self.stream = _numbers(SIZE, STREAM)
+        self.product, self.sink = np.empty_like(self.left), np.empty_like(self.stream)
 
     def sing(self) -> None:
-        if isinstance(self.clock, VirtualClock):
-            self.clock.advance(1e-3)
-            return
-        for _ in range(3):
+        for _ in range(TIMES):
             np.matmul(self.left, self.right, out=self.product)
             np.multiply(self.stream, 0.5, out=self.sink)
+
+
+class DeviceCanary:
+    def __init__(self, device: str) -> None:
+        import torch
+
+        self.torch: Any = torch
+        numbers = _numbers(DEVICE_SIZE, DEVICE_STREAM)
+        self.left, self.right, self.stream = (torch.from_numpy(array).to(device) for array in numbers)
+        self.product, self.sink = torch.empty_like(self.left), torch.empty_like(self.stream)
+
+    def sing(self) -> None:
+        for _ in range(TIMES):
+            self.torch.matmul(self.left, self.right, out=self.product)
+            self.torch.mul(self.stream, 0.5, out=self.sink)
+
+
+class VirtualCanary:
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+
+    def sing(self) -> None:
+        self.clock.advance(1e-3)

@@ -8,23 +8,23 @@ import importlib.util
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 
-from harness.measure import lost, memory
-from harness.records import Environment
+from harness.measure import device, lost, memory
+from harness.records import Environment, Plan
 
 PACKAGES = ("semh", "torch", "numpy", "scipy", "pydantic")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def environment(systems: Sequence[str]) -> Environment:
-    """`systems` are references as a suite names them; their packages' sources enter the code digest."""
-    cpu, cores, size = cpu_model(), os.cpu_count() or 1, psutil.virtual_memory().total
-    machine = hashlib.sha256(f"{cpu}|{cores}|{size >> 28}|{platform.node()}".encode()).hexdigest()[:12]
+def environment(systems: Sequence[str], devices: Collection[str] = ("cpu",)) -> Environment:
+    """`systems` are references as a suite names them; their packages' sources enter the code digest. `devices` are
+    those the run is measured on."""
+    cpu, cores, size = _hardware()
     revision, dirty = git_state(ROOT.parent)
     return Environment(
         platform=platform.platform(),
@@ -34,14 +34,31 @@ def environment(systems: Sequence[str]) -> Environment:
         memory_bytes=size,
         python=platform.python_version(),
         versions=versions(),
-        machine_id=machine,
+        machine_id=machine_id(),
         revision=revision,
         dirty=dirty,
         code_sha256=code_digest(systems),
         load_average=load_average(),
         lost_share_source=lost.source(threads=1),
-        missing=missing(),
+        missing=(*missing(), *_unread(devices)),
+        devices=tuple(device.described(name) for name in devices if name in device.DEVICES),
+        not_run=device.not_run(frozenset(devices)),
     )
+
+
+def devices_of(plan: Plan) -> tuple[str, ...]:
+    return tuple(sorted({str(cell.conditions.get("device", "cpu")) for part in plan.parts for cell in part.cells}))
+
+
+def machine_id() -> str:
+    """Of the host and of the devices it has: their times are not comparable with another's."""
+    cpu, cores, size = _hardware()
+    told = "|".join(filter(None, (cpu, str(cores), str(size >> 28), platform.node(), device.identity())))
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _hardware() -> tuple[str, int, int]:
+    return cpu_model(), os.cpu_count() or 1, psutil.virtual_memory().total
 
 
 def cpu_model() -> str:
@@ -80,6 +97,10 @@ def missing() -> tuple[str, ...]:
     if not has_glibc():
         words.append("glibc: allocator `keep` has no effect, memory freed before a call may count as held")
     return tuple(words)
+
+
+def _unread(devices: Collection[str]) -> list[str]:
+    return [f"{name}: {unread}" for name in devices if (unread := device.facts(name).unread)]
 
 
 def has_glibc() -> bool:

@@ -1,4 +1,4 @@
-"""How much of a sample this process did not run although it wanted to.
+"""How much of a sample on the host this process did not run although it wanted to.
 
 Lost share = time the process's threads waited on a run queue / (wall x threads). Source: the second field of
 `/proc/self/task/*/schedstat`, in nanoseconds. With one thread that only computes, wall minus CPU time is the same

@@ -15,6 +15,9 @@ from pathlib import Path
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
+_earlier_peak = 0
+"""Highest peak that was set back in this process."""
+
 
 def can_reset_peak() -> bool:
     return STATUS.exists() and CLEAR_REFS.exists()
@@ -37,12 +40,19 @@ def resident_bytes() -> int:
 
 
 def reset_peak() -> None:
+    global _earlier_peak
     if can_reset_peak():
+        _earlier_peak = max(_earlier_peak, peak_bytes())
         CLEAR_REFS.write_text("5")
 
 
 def peak_bytes() -> int:
     return _status("VmHWM") if can_reset_peak() else _lifetime_peak()
+
+
+def process_peak_bytes() -> int:
+    """Of the whole life of this process, whatever was reset."""
+    return max(_earlier_peak, peak_bytes())
 
 
 def _status(field: str) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from harness.measure import guards, memory
+from harness.measure.allocator import allocator_of
+from harness.measure.counters import counters
 from harness.measure.resident import not_finite, settle_in
+from harness.measure.stage_memory import stage_memory
 from harness.measure.workshop import Workshop
 from harness.records import Cell, Memory, ProbeReading, Sameness, Value
 from harness.system import Output, Switch, System
@@ -18,7 +22,7 @@ SAMENESS_RATE = 25e9
 
 
 def prepare(shop: Workshop) -> None:
-    """One untimed call of every cell but the control (compile caches, first-touch costs), then its probes."""
+    """One untimed call of every cell but the control (compile caches, first-touch costs), its probes and counters."""
     share: Any = None
     for position, cell in enumerate(shop.cells):
         if cell.control:
@@ -29,19 +33,25 @@ def prepare(shop: Workshop) -> None:
             share = share or resident.model
             shop.breadcrumb.drop(cell.id, "first call", done)
             resident.prepare()
+            began = time.perf_counter()
             output = resident.call()
+            shop.sampled_s += time.perf_counter() - began
             bad = not_finite(cell.id, resident.tensors(output), "first call")
             if bad is not None:
                 shop.fail(bad)
                 continue
+            values: dict[str, float | str] = {}
             if shop.system.probes:
                 shop.breadcrumb.drop(cell.id, "probes", done)
                 values = dict(shop.system.read_probes(resident.model, resident.batch))
                 shop.write(ProbeReading(cell=cell.id, values=values))
+            shop.breadcrumb.drop(cell.id, "counters", done)
+            shop.write(counters(resident, shop.system.stages, values, torch=shop.device != "virtual"))
 
 
 def measure_memory(shop: Workshop) -> None:
-    """Resident size before a call and at its peak, with nothing but this cell in the process."""
+    """Resident size before a call and at its peak, with nothing but this cell in the process; then, in calls of their
+    own, what the allocator says of it."""
     for cell in shop.cells:
         with shop.guarded(cell.id, "memory"):
             resident = settle_in(cell, shop.system, shop.part.mode, shop.plan.seed, None, shop.batches)
@@ -53,6 +63,8 @@ def measure_memory(shop: Workshop) -> None:
             memory.reset_peak()
             resident.call()
             shop.write(Memory(cell=cell.id, before_bytes=before, peak_bytes=memory.peak_bytes()))
+            shop.breadcrumb.drop(cell.id, "memory of stages", 0.5)
+            shop.write(stage_memory(resident, allocator_of(shop.device), shop.system.stages))
 
 
 def sameness(shop: Workshop) -> None:
@@ -69,11 +81,12 @@ def sameness(shop: Workshop) -> None:
             continue
         small = cell.model_copy(update={"conditions": cell.conditions | conditions})
         variant = oracle_variant(shop.system, cell.variant)
-        key = repr((sorted(variant.items()), sorted(small.conditions.items())))
+        alike = small.model_copy(update={"variant": variant, "conditions": small.conditions | oracle_device(shop, cell)})
+        key = repr((sorted(variant.items()), sorted(alike.conditions.items())))
         with shop.guarded(cell.id, "oracle", done):
             if key not in oracles:
                 oracles.clear()  # one at a time: a document-sized oracle is large
-                oracles[key] = _answers(shop, small.model_copy(update={"variant": variant}), "float64")[:2]
+                oracles[key] = _answers(shop, alike, "float64")[:2]
             shop.breadcrumb.drop(cell.id, "sameness", done)
             truth, true_gradients = oracles[key]
             found, gradients, parameters = _answers(shop, small, str(cell.conditions.get("dtype", "float32")))
@@ -94,6 +107,11 @@ def sameness(shop: Workshop) -> None:
                     parameters=sum(int(array.size) for array in parameters.values()),
                 )
             )
+
+
+def oracle_device(shop: Workshop, cell: Cell) -> dict[str, Value]:
+    """The oracle is the host's, whatever the device under test: one truth for all, in true float64."""
+    return {"device": "cpu"} if "cpu" in shop.system.devices and "device" in cell.conditions else {}
 
 
 def oracle_variant(system: System, variant: Mapping[str, str]) -> dict[str, str]:

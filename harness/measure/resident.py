@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.measure import guards
-from harness.measure.stages import StageRecorder
+from harness.measure.stages import StageMarks
 from harness.records import Cell, Outcome, OutcomeWord
 from harness.system import Batch, Output, System
 
@@ -42,7 +42,7 @@ class Resident:
                 self.prepare()
         self.call()
 
-    def call_in_stages(self, recorder: StageRecorder) -> Output:
+    def call_in_stages(self, recorder: StageMarks) -> Output:
         output = self.system.run(self.model, self.batch, self.mode)
         if output.loss is not None:
             recorder.start_backward()

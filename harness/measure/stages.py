@@ -1,4 +1,4 @@
-"""Time per stage: hooks on submodules, never a timing line in a model.
+"""Where a stage begins and ends, and its time: hooks on submodules, never a timing line in a model.
 
 Forward: a mark before and after the submodule's own forward. Backward: a tensor hook on each stage's output fires
 when the gradient with respect to that output is complete, which is where the next stage's backward ends and this
@@ -7,27 +7,28 @@ one's begins. The last stage (with the loss) begins at `start_backward`, the fir
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 from harness.measure.clock import Clock
 
 
 class StageError(Exception):
-    """A stage that cannot be timed as declared."""
+    """A stage that cannot be told apart as declared."""
 
 
-class StageRecorder:
-    """Marks of one call. Use as a context manager around it; afterwards `times()` gives seconds per stage."""
+class StageMarks:
+    """Marks of one call: whatever `read` gives at each boundary of a stage. Use as a context manager around it;
+    afterwards `spans()` says which marks bound a stage."""
 
-    def __init__(self, clock: Clock, model: Any, paths: Mapping[str, str]) -> None:
-        self.clock = clock
+    def __init__(self, read: Callable[[], Any], model: Any, paths: Mapping[str, str]) -> None:
+        self.read = read
         self.names = tuple(paths)
         self.marks: list[tuple[str, str, Any]] = []
         self._modules = {name: model.get_submodule(path) for name, path in paths.items()}
         self._handles: list[Any] = []
 
-    def __enter__(self) -> StageRecorder:
+    def __enter__(self) -> Self:
         for name, module in self._modules.items():
             self._handles.append(module.register_forward_pre_hook(self._before(name)))
             self._handles.append(module.register_forward_hook(self._after(name)))
@@ -39,7 +40,7 @@ class StageRecorder:
         self._handles.clear()
 
     def mark(self, stage: str, event: str) -> None:
-        self.marks.append((stage, event, self.clock.mark()))
+        self.marks.append((stage, event, self.read()))
 
     def start_backward(self) -> None:
         self.mark("", "backward")
@@ -47,25 +48,24 @@ class StageRecorder:
     def end_backward(self) -> None:
         self.mark("", "end")
 
-    def times(self) -> dict[str, float]:
-        """`encoder` -> forward seconds, `encoder.backward` -> backward seconds if there was a backward pass."""
-        seconds = self.clock.resolve([token for _, _, token in self.marks])
-        at: dict[tuple[str, str], float] = {}
-        for (stage, event, _), second in zip(self.marks, seconds, strict=True):
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """`encoder` -> its first and last mark's places, `encoder.backward` too if there was a backward pass."""
+        at: dict[tuple[str, str], int] = {}
+        for place, (stage, event, _) in enumerate(self.marks):
             if (stage, event) in at:
                 raise StageError(f"stage '{stage}': {event} happened twice in a call; a stage's forward must run once")
-            at[stage, event] = second
-        times: dict[str, float] = {}
+            at[stage, event] = place
+        spans: dict[str, tuple[int, int]] = {}
         for name in self.names:
             if (name, "enter") not in at or (name, "leave") not in at:
                 raise StageError(f"stage '{name}': its forward did not run; its submodule must have its own forward")
-            times[name] = at[name, "leave"] - at[name, "enter"]
+            spans[name] = at[name, "enter"], at[name, "leave"]
         if ("", "backward") in at:
-            times |= self._backward(at)
-        return times
+            spans |= self._backward(at)
+        return spans
 
-    def _backward(self, at: Mapping[tuple[str, str], float]) -> dict[str, float]:
-        times = {}
+    def _backward(self, at: Mapping[tuple[str, str], int]) -> dict[str, tuple[int, int]]:
+        spans = {}
         begin = at["", "backward"]
         for position in range(len(self.names) - 1, -1, -1):
             name = self.names[position]
@@ -73,9 +73,9 @@ class StageRecorder:
             if before is not None and (before, "gradient") not in at:
                 raise StageError(f"stage '{before}': no gradient reached its output; is it detached?")
             end = at[before, "gradient"] if before is not None else at["", "end"]
-            times[f"{name}.backward"] = end - begin
+            spans[f"{name}.backward"] = begin, end
             begin = end
-        return times
+        return spans
 
     def _before(self, name: str) -> Any:
         def hook(module: Any, inputs: Any) -> None:  # noqa: ARG001 - torch's signature
@@ -94,6 +94,19 @@ class StageRecorder:
                     tensor.register_hook(lambda _: self.mark(name, "gradient"))
 
         return hook
+
+
+class StageRecorder(StageMarks):
+    """Marks of a clock."""
+
+    def __init__(self, clock: Clock, model: Any, paths: Mapping[str, str]) -> None:
+        super().__init__(clock.mark, model, paths)
+        self.clock = clock
+
+    def times(self) -> dict[str, float]:
+        """Stage -> seconds, keys as those of `spans`."""
+        seconds = self.clock.resolve([token for _, _, token in self.marks])
+        return {stage: seconds[end] - seconds[begin] for stage, (begin, end) in self.spans().items()}
 
 
 def _differentiable(output: Any) -> Any | None:

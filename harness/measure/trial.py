@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.measure.canary import Canary
+from harness.measure.canary import canary_of
 from harness.measure.clock import Clock, clock_of, mark_cost
-from harness.measure.lost import Watch
-from harness.measure.order import LONG_BLOCK_S, Arm, block_order
+from harness.measure.device import HOSTS
+from harness.measure.device_watch import watch_of
+from harness.measure.order import LONG_BLOCK_S, Arm, block_order, families
 from harness.measure.resident import Resident, not_finite, settle_in
 from harness.measure.stages import StageRecorder
 from harness.measure.workshop import Workshop
-from harness.records import LOST_SHARE_LIMIT, Block, MarkCost, Sample, WarmUp
+from harness.records import Block, MarkCost, Sample, WarmUp
 
 SHORTEST_SAMPLE_S = 1e-3
 SLOW_CALL_S = 0.1
@@ -27,6 +30,9 @@ WARM_UP_SHARE = 0.25
 DRIFT = 0.05
 FASTEST_FLOPS = 4e11
 """Per second and thread: above what one core does in float32."""
+FASTEST_DEVICE_FLOPS = 1e16
+"""Per second: above what one accelerator does in its lowest precision."""
+WRAPPED = "the device's timer wrapped"
 
 
 def run_trial(shop: Workshop) -> None:
@@ -84,7 +90,8 @@ def warm_up(shop: Workshop, resident: Resident, clock: Clock) -> WarmUp | None:
 def _surely_slow(shop: Workshop, resident: Resident) -> bool:
     cell = resident.cell
     flops = shop.system.estimate(cell.variant, cell.conditions, shop.part.mode).flops
-    return flops / (FASTEST_FLOPS * shop.threads) > SLOW_CALL_S
+    fastest = FASTEST_FLOPS * shop.threads if shop.device in HOSTS else FASTEST_DEVICE_FLOPS
+    return flops / fastest > SLOW_CALL_S
 
 
 def _windows(shop: Workshop, resident: Resident, clock: Clock, typical: float) -> tuple[int, bool, float]:
@@ -108,11 +115,14 @@ def _agree(before: list[float], after: list[float]) -> bool:
 
 
 def _seconds(resident: Resident, clock: Clock, check: Workshop | None = None) -> float:
-    resident.prepare()
-    start = clock.mark()
-    output = resident.call()
-    end = clock.mark()
-    seconds = clock.resolve([start, end])[1]
+    seconds = math.nan
+    while math.isnan(seconds):  # the timer wrapped in this call, as it does once in minutes
+        resident.prepare()
+        clock.synchronise()
+        start = clock.mark()
+        output = resident.call()
+        end = clock.mark()
+        seconds = clock.resolve([start, end])[1]
     if check is not None:
         bad = not_finite(resident.cell.id, resident.tensors(output), "warm-up")
         if bad is not None:
@@ -124,8 +134,11 @@ class Timing(NamedTuple):
     """Fields of a Sample that one reading gives."""
 
     time_s: float
-    cpu_s: float
+    """0 where the clock could not tell: such a time is compared with nothing."""
+    cpu_s: float | None
     lost_share: float | None
+    clock_hz: float | None
+    disturbed: str
 
 
 class _Bench:
@@ -135,25 +148,18 @@ class _Bench:
         self, shop: Workshop, clock: Clock, residents: dict[str, Resident], warm_ups: dict[str, WarmUp]
     ) -> None:
         self.shop, self.clock, self.residents, self.warm_ups = shop, clock, residents, warm_ups
-        self.watch = Watch(shop.threads)
-        self.canary = Canary(clock)
+        self.watch = watch_of(shop.device, shop.threads)
+        self.canary = canary_of(clock)
         self.times: dict[str, list[float]] = {}
         ready = [shop_cell for shop_cell in shop.cells if shop_cell.id in warm_ups]
-        self.cells: dict[str, list[str]] = {}
-        for cell in ready:
-            if cell.baseline == cell.id:
-                self.cells.setdefault(cell.id, [])
-        for cell in ready:
-            if cell.baseline != cell.id and cell.baseline in self.cells:
-                self.cells[cell.baseline].append(cell.id)
-        staged = bool(shop.part.stages) and bool(shop.system.stages)
-        self.staged = [cell.id for cell in ready if staged and not cell.control]
+        self.cells = families(ready)
+        self.staged = bool(shop.part.stages) and bool(shop.system.stages)
         self.long = sum(record.typical_s * record.repeat for record in warm_ups.values()) > LONG_BLOCK_S
 
     def block(self, number: int) -> Block:
         shop = self.shop
         seed = (shop.plan.seed, shop.process.trial, shop.process.group)
-        places = block_order(self.cells, self.staged, seed=seed, block=number, long=self.long)
+        places = block_order(self.cells, staged=self.staged, seed=seed, block=number, long=self.long)
         samples: list[Sample] = [self._canary(0)]
         for position, (cell, arm) in enumerate(places, start=1):
             if cell in shop.failed:
@@ -163,7 +169,7 @@ class _Bench:
                 samples.append(self._sample(self.residents[cell], arm, position))
         samples.append(self._canary(len(places) + 1))
         for sample in samples:
-            if sample.arm == "bare" and (sample.lost_share or 0.0) <= LOST_SHARE_LIMIT:
+            if sample.arm == "bare" and sample.quiet:
                 self.times.setdefault(sample.cell, []).append(sample.time_s)
         return Block(
             part=shop.part.name,
@@ -192,7 +198,8 @@ class _Bench:
         repeat = self.warm_ups[resident.cell.id].repeat
         timing = self._timed(lambda: resident.call_repeatedly(repeat))
         self.shop.sampled_s += timing.time_s
-        once = timing._replace(time_s=timing.time_s / repeat, cpu_s=timing.cpu_s / repeat)
+        cpu_s = None if timing.cpu_s is None else timing.cpu_s / repeat
+        once = timing._replace(time_s=timing.time_s / repeat, cpu_s=cpu_s)
         return Sample(cell=resident.cell.id, arm="bare", position=position, repeat=repeat, **once._asdict())
 
     def _staged(self, resident: Resident, position: int) -> Sample:
@@ -204,16 +211,19 @@ class _Bench:
             cell=resident.cell.id,
             arm="staged",
             position=position,
-            stages=recorder.times(),
+            stages=recorder.times() if timing.time_s else None,
             marks=len(recorder.marks),
             **timing._asdict(),
         )
 
     def _timed(self, work: Callable[[], object]) -> Timing:
         before = self.watch.read()
+        self.clock.synchronise()
         start = self.clock.mark()
         work()
         end = self.clock.mark()
-        lost = self.watch.between(before, self.watch.read())
-        share = None if self.clock.name == "virtual" else lost.share  # host time says nothing about a virtual clock
-        return Timing(self.clock.resolve([start, end])[1], lost.cpu_s, share)
+        time_s = self.clock.resolve([start, end])[1]
+        noticed = self.watch.between(before, self.watch.read())
+        if math.isnan(time_s):
+            time_s, noticed = 0.0, replace(noticed, disturbed=WRAPPED)
+        return Timing(time_s, **asdict(noticed))

@@ -3,7 +3,7 @@
 A fake system calls `CLOCK.advance(seconds)` inside `run`: then the "measured" time is exactly what the fake planted.
 `launch` models a device queue: the host goes on at once, the work ends later, and an event recorded in the queue
 fires when the queue reaches it. A reader that looks at the host clock instead of the events reads too little; the
-contract tests of every clock hang on that.
+contract tests of every clock hang on that. `ALLOCATOR` stands for the device's memory in the same way.
 """
 
 from __future__ import annotations
@@ -47,3 +47,34 @@ class VirtualClock:
 
 CLOCK = VirtualClock()
 """The one virtual clock of a process: fakes advance it, the worker reads it."""
+
+
+class VirtualAllocator:
+    """Bytes a fake system allocates by hand, with the statistics torch's device modules keep of theirs."""
+
+    def __init__(self) -> None:
+        self.alive_bytes = 0
+        self.peak_bytes = 0
+
+    def allocate(self, count: int) -> None:
+        self.alive_bytes += count
+        self.peak_bytes = max(self.peak_bytes, self.alive_bytes)
+
+    def free(self, count: int) -> None:
+        self.alive_bytes -= count
+
+    def memory_allocated(self) -> int:
+        return self.alive_bytes
+
+    def max_memory_allocated(self) -> int:
+        return self.peak_bytes
+
+    def reset_peak_memory_stats(self) -> None:
+        self.peak_bytes = self.alive_bytes
+
+    def synchronize(self) -> None:
+        pass
+
+
+ALLOCATOR = VirtualAllocator()
+"""The one virtual allocator of a process."""

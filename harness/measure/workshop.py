@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from harness.errors import StoreError
+from harness.measure.device import works
 from harness.measure.resident import outcome_of
 from harness.records import Cell, Outcome, Part, Plan, Process
 from harness.store import append_line
 from harness.system import Batch, System
 
 BREADCRUMB_BYTES = 512
+
+
+class DeviceLostError(Exception):
+    """The device failed in a way that lasts as long as the process."""
 
 
 class Breadcrumb:
@@ -73,4 +78,7 @@ class Workshop:
         except StoreError:
             raise  # a full disk says nothing about the cell
         except Exception as error:  # a system's code may raise anything, and that is a result about the cell
-            self.fail(outcome_of(error, cell, self.breadcrumb.doing))
+            outcome = outcome_of(error, cell, self.breadcrumb.doing)
+            if not works(self.device):  # the process is of no more use: its death is put down to this cell
+                raise DeviceLostError(f"{self.device} answers no more after {outcome.detail}".splitlines()[0]) from None
+            self.fail(outcome)

@@ -14,11 +14,14 @@ from harness.records.analysis import (
     ContrastWord,
     Effect,
     Exclusion,
+    HalfNormal,
     PartAnalysis,
+    QuantilePoint,
     ShapleyShare,
     StageLimit,
     StageSize,
     StageTime,
+    Step,
 )
 from harness.records.base import Interval, Record, Value
 from harness.records.lines import (
@@ -43,14 +46,18 @@ from harness.records.lines import (
 )
 from harness.records.manifest import (
     CalibratedContrast,
+    CalibratedStage,
     Calibration,
+    Calibrations,
     Ceiling,
+    Ceilings,
+    Device,
     Environment,
     FollowUp,
     Manifest,
     Process,
 )
-from harness.records.plan import Cell, Group, Part, Plan
+from harness.records.plan import Cell, Group, Part, Plan, StageCost
 
 __all__ = [
     "LINE",
@@ -58,8 +65,11 @@ __all__ = [
     "Analysis",
     "Block",
     "CalibratedContrast",
+    "CalibratedStage",
     "Calibration",
+    "Calibrations",
     "Ceiling",
+    "Ceilings",
     "Cell",
     "CellSummary",
     "ClaimVerdict",
@@ -68,12 +78,14 @@ __all__ = [
     "Contrast",
     "ContrastWord",
     "Counters",
+    "Device",
     "Effect",
     "End",
     "Environment",
     "Exclusion",
     "FollowUp",
     "Group",
+    "HalfNormal",
     "Interval",
     "Line",
     "Manifest",
@@ -87,16 +99,19 @@ __all__ = [
     "ProbeReading",
     "Process",
     "ProcessKind",
+    "QuantilePoint",
     "Record",
     "Sameness",
     "Sample",
     "ShapleyShare",
     "StageBytes",
+    "StageCost",
     "StageLimit",
     "StageMemory",
     "StageSize",
     "StageTime",
     "Start",
+    "Step",
     "Value",
     "WarmUp",
 ]

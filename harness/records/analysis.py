@@ -40,6 +40,10 @@ class StageLimit(Record):
     bound: Literal["arithmetic", "bandwidth"]
     over_floor: Interval | None
     """Measured time / floor; 1 cannot be beaten."""
+    time_s: Interval | None = None
+    """What was measured: of a stage in the staged arm, of the whole call bare."""
+    fault: str = ""
+    """Why the floor cannot be one: the measured time lies below it."""
 
 
 class CellSummary(Record):
@@ -71,6 +75,8 @@ class CellSummary(Record):
     allocator_peak_bytes: int | None = None
     saved_bytes: int | None = None
     counters: dict[str, int | float] = {}
+    uncounted: tuple[str, ...] = ()
+    """What of sizes and counters is not there, and why."""
     stage_shares: dict[str, tuple[float, ...]] = {}
     """Stage -> share of all stages, both directions together, one per trial."""
     closure: Interval | None = None
@@ -86,12 +92,18 @@ class CellSummary(Record):
 ContrastWord = Literal["faster", "slower", "same", "inconclusive", "invalid", "withheld", "not measured"]
 
 
+ConfirmationWord = Literal["confirmed", "recurred", "did not recur", "cross-talk", "too noisy", "not done"]
+
+
 class Confirmation(Record):
     """The same comparison once more: `fresh`, each cell alone in adjacent processes, where a win must hold too if no
     cell disturbs another inside a trial; `again`, a second run of the trials, in which a regression must recur."""
 
     way: Literal["fresh", "again"]
+    word: ConfirmationWord = "not done"
     ratio: Interval | None
+    difference: Interval | None = None
+    """Of `fresh`: this ratio over that of the trials."""
     agrees: bool
     reason: str = ""
 
@@ -115,6 +127,8 @@ class Contrast(Record):
     direction: Literal["forward", "backward"] = "forward"
     hodges_lehmann: float | None = None
     """Median of the pairwise averages of the trials' logarithms, as a ratio: beside the mean, robust to a stray."""
+    stray: bool = False
+    """It and the mean differ by more than a third of the interval's half-width: one trial moves the mean."""
     p_value: float | None = None
     """Two-sided, of a change no larger than the margin."""
     adjusted_p: float | None = None
@@ -128,7 +142,8 @@ class Contrast(Record):
     excluded_blocks: int = 0
     n_to_settle: int | None = None
     detectable: float | None = None
-    """Smallest |relative change| this contrast could have called at its n and spread."""
+    """Smallest |relative change| that would be called with 80 % power at its n and spread, were it the only one in the
+    family."""
 
 
 class Effect(Record):
@@ -139,6 +154,52 @@ class Effect(Record):
     factors: tuple[str, ...]
     levels: tuple[tuple[str, str], ...]
     ratio: Interval
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """Interactions that the design cannot tell from this one: the ratio is the product of them all."""
+    detectable: float | None = None
+    """As of a contrast; of this effect alone, outside any family."""
+
+
+class Step(Record):
+    """What one change does on top of others: a rung of a ladder against the rung before, or everything on without one
+    switch against everything on."""
+
+    part: str
+    conditions: dict[str, Value]
+    way: Literal["ladder", "leave_one_out"]
+    factor: str
+    levels: tuple[str, str]
+    """From, to: of a switch that is left out, from its last level back to the baseline's."""
+    cell: str
+    against: str
+    ratio: Interval
+    """time(cell) / time(against), through the baseline of both."""
+    running: float
+    """time(cell) / time(baseline): on a ladder the product of the steps so far."""
+    detectable: float | None = None
+
+
+class QuantilePoint(Record):
+    factors: tuple[str, ...]
+    """Of the effect; none at all where only interactions of three or more, or no switch, can be behind it."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    size: float
+    """|log ratio|."""
+    quantile: float
+    stray: bool
+    """Beyond Lenth's simultaneous margin of error."""
+
+
+class HalfNormal(Record):
+    """All effects of a two-level design in ascending order: those that are noise alone lie on a line."""
+
+    part: str
+    conditions: dict[str, Value]
+    standard_error: float
+    """Lenth's pseudo standard error of an effect, as a log ratio: the slope of the line."""
+    margin: float
+    """Lenth's simultaneous margin of error at 95 %."""
+    points: tuple[QuantilePoint, ...]
 
 
 class ShapleyShare(Record):
@@ -150,6 +211,8 @@ class ShapleyShare(Record):
     ratio: Interval
     fraction: Interval
     """Of the total log ratio."""
+    detectable: float | None = None
+    """Of the ratio."""
 
 
 class Exclusion(Record):
@@ -165,7 +228,7 @@ class PartAnalysis(Record):
     noise_known: bool = False
     """The floor bounds what noise did: a control with an interval, and a canary that stood still."""
     control: Interval | None
-    """A/A ratio."""
+    """A/A ratio; pooled where a baseline has several controls."""
     floor: float | None
     """Larger absolute end of the control's interval, as |ratio - 1|."""
     canary: Interval | None
@@ -173,6 +236,9 @@ class PartAnalysis(Record):
     canary_spread: float | None
     """Relative spread (max / min - 1) of the canary between trials: how much the machine's speed moved."""
     detectable: float | None
+    """Of a contrast as noisy as the control."""
+    family: int = 0
+    """Contrasts of the run (or part) that were judged together: the more, the stronger each must be."""
     lost_share: float | None
     """Median over samples."""
     closure: float | None
@@ -190,6 +256,8 @@ class PartAnalysis(Record):
     stage_contrasts: tuple[Contrast, ...] = ()
     effects: tuple[Effect, ...]
     shapley: tuple[ShapleyShare, ...]
+    steps: tuple[Step, ...] = ()
+    half_normals: tuple[HalfNormal, ...] = ()
     dead_switches: tuple[str, ...]
     notes: tuple[str, ...]
 

@@ -8,8 +8,9 @@ from pydantic import Field, TypeAdapter
 
 from harness.records.base import Record, Value
 
-ProcessKind = Literal["prepare", "trial", "sameness", "memory", "confirm", "recheck"]
-"""`confirm`: one cell alone in a fresh process; `recheck`: a trial of suspected cells only, once more."""
+ProcessKind = Literal["prepare", "trial", "sameness", "memory", "confirm", "recheck", "trace"]
+"""`confirm`: one cell alone in a fresh process; `recheck`: a trial of suspected cells only, once more; `trace`: one cell
+under a profiler, in a run of its own."""
 
 
 class Start(Record):
@@ -88,6 +89,8 @@ class StageMemory(Record):
     saved_bytes: int | None
     stages: dict[str, StageBytes]
     """`encoder`; in a training mode also `encoder.backward`."""
+    unstaged: str = ""
+    """Why there are no stages, though the system has some."""
 
 
 class Counters(Record):
@@ -97,6 +100,8 @@ class Counters(Record):
     cell: str
     values: dict[str, int | float]
     """`parameters`, `flops`, `minimum_bytes`, `operators`, ...; of a stage `encoder.flops`."""
+    uncounted: str = ""
+    """What could not be counted, and why."""
 
 
 OutcomeWord = Literal["crashed", "timed_out", "out_of_memory", "not_finite", "failed"]
@@ -126,10 +131,20 @@ class Sample(Record):
     """Wall time on the device's clock, one call (already divided by `repeat`)."""
     cpu_s: float | None
     lost_share: float | None
+    """Of the host; None on a device, whose time the host's says nothing about."""
+    clock_hz: float | None = None
+    """Of the device's processors, the lower of the readings before and after; None where none can be read."""
+    disturbed: str = ""
+    """Why the device did not run as it should (`throttled: power cap`); empty where nothing was seen."""
     repeat: int = 1
     stages: dict[str, float] | None = None
     """`encoder` -> s; in a training mode also `encoder.backward`; staged arm only."""
     marks: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it may enter an estimate."""
+        return (self.lost_share or 0.0) <= LOST_SHARE_LIMIT and not self.disturbed
 
 
 class Block(Record):

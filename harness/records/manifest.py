@@ -9,6 +9,20 @@ from harness.records.lines import Outcome, ProcessKind
 from harness.records.plan import Plan
 
 
+class Device(Record):
+    """The device a run was measured on, where that is not the host."""
+
+    kind: str
+    """`cuda` or `xpu`."""
+    name: str
+    driver: str
+    memory_bytes: int
+    id: str
+    """What tells it from another one of its kind."""
+    settings: dict[str, Value]
+    """What the harness fixed, and read back: TF32, cudnn's benchmark mode."""
+
+
 class Environment(Record):
     platform: str
     machine: str
@@ -18,7 +32,7 @@ class Environment(Record):
     python: str
     versions: dict[str, str]
     machine_id: str
-    """Digest of cpu model, core count, memory and host name; equal on the same machine."""
+    """Digest of cpu model, core count, memory, host name and devices; equal on the same machine."""
     revision: str | None
     dirty: bool | None
     code_sha256: str
@@ -27,6 +41,10 @@ class Environment(Record):
     """`schedstat`, `wall minus cpu (one thread)` or `none`."""
     missing: tuple[str, ...] = ()
     """Facilities of the kernel or device that are not there, in words."""
+    devices: tuple[Device, ...] = ()
+    """Those this run was measured on, beside the host."""
+    not_run: dict[str, str] = {}
+    """Device -> why nothing of this run speaks of it: `untested, no such device on this machine`."""
 
 
 class Process(Record):
@@ -42,6 +60,12 @@ class Process(Record):
     state: Literal["running", "done", "abandoned"]
     reason: str = ""
     """Why it was abandoned: `process ended`, `cell X timed out after 120 s`, ..."""
+    wall_s: float | None = None
+    """From its start to its end, as the runner saw it; None where the runner did not live to see the end."""
+
+
+PRECISIONS = {"float32": ("float32", "complex64"), "float64": ("float64", "complex128")}
+"""A cell's dtype -> what its stages may compute in: real and complex."""
 
 
 class Ceiling(Record):
@@ -60,6 +84,17 @@ class Ceiling(Record):
     """When."""
     spread: float
     """Relative, between repetitions."""
+    cache_bytes: int | None = None
+    """Of the last-level caches together: data that stay in them never cross memory."""
+    torch: str = ""
+    """Version: another one may bring another library of products."""
+
+
+class Ceilings(Record):
+    """`results/ceilings.json`: what was measured of each machine that has used this folder."""
+
+    machines: dict[str, tuple[Ceiling, ...]] = {}
+    """`Environment.machine_id` -> its ceilings, one for each set of conditions."""
 
 
 class CalibratedContrast(Record):
@@ -74,6 +109,28 @@ class CalibratedContrast(Record):
     kept_share: float
     alarmed: bool
     """Called faster or slower, though nothing differs."""
+    part: str = ""
+    trials: int = 0
+    spread: float | None = None
+    """Standard deviation of the logarithm of its ratio from trial to trial."""
+
+
+class CalibratedStage(Record):
+    """All cells of a part together: a stage, or the whole call."""
+
+    part: str
+    stage: str = ""
+    direction: Literal["forward", "backward"] = "forward"
+    contrasts: int
+    false_alarms: int
+    floor_median: float
+    floor_worst: float
+    worst_cell: str
+    """Name of the cell with the highest floor."""
+    detectable_median: float | None
+    detectable_worst: float | None
+    kept_share: float
+    """Median over cells."""
 
 
 class Calibration(Record):
@@ -90,6 +147,15 @@ class Calibration(Record):
     contrasts: tuple[CalibratedContrast, ...]
     false_alarms: int
     order_effect: float | None
+    """Time of the later over the earlier of two equal calls, median over cells."""
+    stages: tuple[CalibratedStage, ...] = ()
+
+
+class Calibrations(Record):
+    """`results/calibrations/<suite>.json`."""
+
+    machines: dict[str, Calibration] = {}
+    """`Environment.machine_id` -> its newest."""
 
 
 class FollowUp(Record):
@@ -127,6 +193,8 @@ class Manifest(Record):
     ceilings: tuple[Ceiling, ...] = ()
     calibration: Calibration | None = None
     """Of this suite on this machine, as it was when the run began."""
+    calibration_words: str = ""
+    """What it says, or why there is none that counts, and the command that makes one."""
     follow_ups: tuple[FollowUp, ...] | None = None
     """None until the trials are through."""
     facts: dict[str, dict[str, Value]] = {}

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from harness.records.base import Record, Value
+
+
+class StageCost(Record):
+    """`Cost` of a stage in one call, as the system's formulas gave it when the plan was made."""
+
+    flops: float
+    minimum_bytes: float
+    backward_flops: float = 0.0
+    backward_minimum_bytes: float = 0.0
 
 
 class Cell(Record):
@@ -23,6 +34,8 @@ class Cell(Record):
     """Their variants as they were planned."""
     expect: str | None = None
     """Outcome the suite expects (`out_of_memory`, ...): that outcome is then no failure."""
+    costs: dict[str, StageCost] = {}
+    """Stage -> its cost; `""` is the whole call of a system without stages. Empty: the system states none."""
 
 
 class Group(Record):
@@ -52,6 +65,8 @@ class Part(Record):
     """Stages to be timed in an instrumented arm; empty: none."""
     memory: bool
     timeout_s: float
+    confirm: bool = True
+    """Whether regressions and wins are measured once more after the trials."""
     notes: tuple[str, ...] = ()
     """What the plan must say: merged cells, groups."""
     estimated_bytes: float
@@ -77,3 +92,7 @@ class Plan(Record):
     """Cells the user restricted the run to; claims about others are untested."""
     settings: dict[str, Value] = {}
     """Conditions given on the command line, threads too."""
+    family: Literal["run", "part"] = "run"
+    """Contrasts that are judged together (Benjamini-Hochberg): all of the run, or each part's by themselves."""
+    purpose: Literal["measure", "calibrate"] = "measure"
+    """`calibrate`: every cell has a twin (A/A), and no cell is compared with another."""

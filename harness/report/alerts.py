@@ -16,7 +16,10 @@ def alerts(run: Run) -> Iterator[Alert]:
     manifest, analysis = run.manifest, run.analysis
     plan = manifest.plan
     unstable = _unstable(run)
-    if plan.preset == "smoke":
+    if plan.purpose == "calibrate":
+        copies = "Every cell stands beside a copy of itself: whatever a ratio shows is noise."
+        yield Alert("A calibration, not a comparison", (copies,), _command(plan, purpose="measure"))
+    elif plan.preset == "smoke":
         few = f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are."
         yield Alert("No verdicts: this is a smoke run", (few, *unstable), _command(plan, preset="quick"))
     elif unstable:

@@ -8,6 +8,7 @@ from harness.records import CellSummary, Part, PartAnalysis
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Block, Column, Entry, Mark, Section, Table
+from harness.report.sizes_view import counters_sentences, counters_table
 from harness.report.text import label, safe
 
 SAMENESS_MARKS = {
@@ -28,11 +29,13 @@ def cells_section(run: Run) -> Section:
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     warnings = (*failures(part), *unsolved(part))
+    counted = [cell for cell in part.cells if not run.is_control(cell)]
+    counters = counters_table(counted)
     return Block(
         run.title(plan.name),
         words.under(plan),
-        (*_in_full(plan), *_compared(part), *(safe(note) for note in plan.notes)),
-        (_times(part, run), _outputs(plan, part, run)),
+        (*_in_full(plan), *_compared(part), *counters_sentences(counted), *(safe(note) for note in plan.notes)),
+        (_times(part, run), _outputs(plan, part, run), *((counters,) if counters else ())),
         warnings,
     )
 

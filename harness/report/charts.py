@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from harness.report import svg
 from harness.report.glyphs import glyph
+from harness.report.quantiles import draw_quantiles
 from harness.report.scale import Axis, linear_axis, log_axis
 from harness.report.scatter import draw_scatter
-from harness.report.shown import Figure, Row, Rows, Scatter
+from harness.report.shown import Figure, Quantiles, Row, Rows, Scatter
 from harness.report.text import bare, isolate, shorten
 
 
@@ -47,6 +48,9 @@ def draw(figure: Figure, layout: Layout, *, style: str = "") -> str:
     if isinstance(figure.plot, Scatter):
         width = layout.width if layout.narrow else SCATTER_WIDTH
         body, height = draw_scatter(figure.plot, width, narrow=layout.narrow)
+    elif isinstance(figure.plot, Quantiles):
+        width = layout.width if layout.narrow else SCATTER_WIDTH
+        body, height = draw_quantiles(figure.plot, width, narrow=layout.narrow)
     else:
         width = layout.width
         body, height = draw_rows(figure.plot, layout)

@@ -30,7 +30,8 @@ def edge_figures(plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
 
 
 def _figure(plan: Part, cells: list[CellSummary], where: str, number: int, of: int, run: Run) -> Figure:
-    timed = sorted((cell.time_s.point, cell.error or 0.0, cell) for cell in cells if cell.time_s)
+    read = [(cell.time_s.point, cell.error or 0.0, cell) for cell in cells if cell.time_s]
+    timed = sorted(read, key=lambda each: each[:2])
     factor, unit = numbers.time_unit(time for time, _, _ in timed)
     points, best = [], math.inf
     for time, error, cell in timed:

@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from harness.records import Contrast, Effect, Interval, Part, PartAnalysis
+from harness.records import Effect, Part, PartAnalysis, ShapleyShare, Step
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Column, Entry, Table
-from harness.report.text import label, safe
+from harness.report.text import label
 
-RATIO = Column("Time ratio [95 % interval]", True)
-CHANGE = Column("Change of time, %", True)
-TRIALS = Column("n, trials", True)
+FIGURES = (
+    Column("Time ratio [95 % interval]", True),
+    Column("Change of time, %", True),
+    Column("n, trials", True),
+    Column("Floor, %", True),
+    Column("Detectable, %", True),
+)
 UNDER = Column("Under")
+AVERAGED = {
+    "full_factorial": "averaged over all levels of the other switches",
+    "fractional_factorial": "averaged over the cells of the fraction",
+    "screening": "averaged over the cells of the design, the largest first; interactions of two are not estimated",
+}
+
+
+def figures(of: Effect | Step | ShapleyShare, part: PartAnalysis) -> tuple[Entry, ...]:
+    """The floor is that of one cell against the baseline."""
+    ratio = of.ratio
+    shares = (numbers.hundredths(part.floor), numbers.hundredths(of.detectable))
+    return tuple(map(Entry, (numbers.with_interval(ratio), numbers.change(ratio), str(ratio.n), *shares)))
 
 
 def factors_table(plan: Part, run: Run) -> Table:
@@ -32,83 +48,46 @@ def factors_table(plan: Part, run: Run) -> Table:
     return Table("What was varied", columns, rows)
 
 
-def effects_table(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Table:
-    under = bool(plan.varied_conditions)
-    columns = (
-        Column("Change"),
-        *((UNDER,) if under else ()),
-        Column("Verdict"),
-        RATIO,
-        CHANGE,
-        TRIALS,
-        Column("Blocks kept", True),
-        Column("Detectable, %", True),
-    )
-    rows = [_effect_line(contrast, run, under=under) for contrast in ordered]
-    if part.control:
-        blank = (Entry(),) if under else ()
-        first = (Entry(words.CONTROL), *blank, Entry(mark=words.CONTROL_MARK))
-        rows.append((*first, *_ratio(part.control), Entry(), Entry()))
-    return Table("Effects", columns, tuple(rows))
-
-
-def _ratio(ratio: Interval | None) -> tuple[Entry, Entry, Entry]:
-    if ratio is None:
-        return Entry(), Entry(), Entry()
-    return Entry(numbers.with_interval(ratio)), Entry(numbers.change(ratio)), Entry(str(ratio.n))
-
-
-def _effect_line(contrast: Contrast, run: Run, *, under: bool) -> tuple[Entry, ...]:
-    ratio = words.ratio(contrast)
-    return (
-        Entry(words.changes(contrast), note="; ".join(_notes(contrast, run))),
-        *((Entry(run.varied(contrast)),) if under else ()),
-        Entry(mark=words.CONTRAST_MARKS[contrast.verdict]),
-        *_ratio(ratio),
-        Entry(f"{contrast.kept_blocks} of {contrast.kept_blocks + contrast.excluded_blocks}"),
-        Entry(numbers.brief(contrast.detectable * 100, 2) if ratio and contrast.detectable is not None else ""),
-    )
-
-
-def _notes(contrast: Contrast, run: Run) -> Iterator[str]:
-    word = run.unsolved(contrast)
-    if word:
-        yield f"solver {label(word)}: the time of an unfinished computation"
-    if contrast.reason and contrast.verdict != "withheld":
-        yield safe(contrast.reason)
-    if contrast.degraded:
-        yield "degraded: under half the blocks survived"
-    if contrast.clock == "cpu":
-        yield "by process CPU time"
-    if contrast.n_to_settle is not None:
-        yield f"about {words.count(contrast.n_to_settle, 'trial')} would settle it"
-
-
-def main_effects_table(part: PartAnalysis) -> Iterator[Table]:
+def main_effects_table(plan: Part, part: PartAnalysis) -> Iterator[Table]:
     effects = [effect for effect in part.effects if len(effect.factors) == 1]
     under = any(effect.conditions for effect in effects)
     rows = tuple(
         (
             Entry(words.effect_name(effect)),
             *((Entry(words.conditions(effect.conditions)),) if under else ()),
-            Entry(numbers.with_interval(effect.ratio)),
-            Entry(numbers.change(effect.ratio)),
-            Entry(str(effect.ratio.n)),
+            *figures(effect, part),
         )
         for effect in effects
     )
     if effects:
-        columns = (Column("Main effect"), *((UNDER,) if under else ()), RATIO, CHANGE, TRIALS)
-        yield Table("Main effects, averaged over all levels of the other switches", columns, rows)
+        columns = (Column("Main effect"), *((UNDER,) if under else ()), *FIGURES)
+        yield Table(f"Main effects, {AVERAGED.get(plan.design, AVERAGED['full_factorial'])}", columns, rows)
 
 
-def interaction_tables(part: PartAnalysis) -> Iterator[Table]:
+def interaction_tables(plan: Part, part: PartAnalysis) -> Iterator[Table]:
     pairs = [effect for effect in part.effects if len(effect.factors) == 2]
     for where, group in groupby(pairs, key=lambda each: words.conditions(each.conditions)):
-        yield _matrix(list(group), where)
+        made = _chains if plan.design == "fractional_factorial" else _matrix
+        yield made(list(group), part, where)
 
 
-def _matrix(pairs: list[Effect], where: str) -> Table:
+def _chains(effects: list[Effect], part: PartAnalysis, where: str) -> Table:
+    rows = tuple(
+        (
+            Entry(" = ".join(words.product(pair) for pair in (effect.factors, *effect.aliases))),
+            *figures(effect, part),
+        )
+        for effect in effects
+    )
+    caption = (
+        "Interactions, as time ratios [95 % interval]: 1 where two changes multiply, below 1 where they help each "
+        "other; those joined by = cannot be told apart, and the ratio is the product of all of them"
+    )
+    columns = (Column("Interaction"), *FIGURES)
+    return Table(f"{caption}; {where}" if where else caption, columns, rows)
+
+
+def _matrix(pairs: list[Effect], part: PartAnalysis, where: str) -> Table:
     names = list(dict.fromkeys(name for effect in pairs for name in effect.factors))
     ratios = {frozenset(effect.factors): effect.ratio for effect in pairs}
     rows = []
@@ -116,8 +95,15 @@ def _matrix(pairs: list[Effect], where: str) -> Table:
         known = [ratios.get(frozenset((first, second))) if at > place else None for at, second in enumerate(names)]
         shown = (Entry(numbers.with_interval(ratio) if ratio else "") for ratio in known[1:])
         rows.append((Entry(label(first)), *shown))
-    caption = (
-        "Interactions, as time ratios [95 % interval]: 1 where two changes multiply, below 1 where they help each other"
+    seen = [effect.detectable for effect in pairs if effect.detectable is not None]
+    told = (("noise floor", part.floor), ("detectable at worst", max(seen, default=None)))
+    known_of_all = [f"{said} {numbers.share(share)}" for said, share in told if share is not None]
+    caption = "; ".join(
+        (
+            "Interactions, as time ratios [95 % interval]: 1 where two changes multiply, below 1 where they help each "
+            "other",
+            ", ".join([words.trials(pairs[0].ratio), *known_of_all]),
+        )
     )
     columns = (Column("With"), *(Column(label(name), True) for name in names[1:]))
     return Table(f"{caption}; {where}" if where else caption, columns, tuple(rows))

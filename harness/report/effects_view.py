@@ -7,15 +7,26 @@ from itertools import groupby
 
 from harness.records import Cell, Contrast, Effect, Interval, Part, PartAnalysis
 from harness.report import numbers, words
+from harness.report.again_view import again_tables
+from harness.report.contrast_tables import effects_table, stage_tables
 from harness.report.edge import edge_figures
-from harness.report.effects_tables import effects_table, factors_table, interaction_tables, main_effects_table
+from harness.report.effects_tables import factors_table, interaction_tables, main_effects_table
+from harness.report.half_normal import half_normal_figures
 from harness.report.lookup import Run
 from harness.report.shapley import waterfalls
 from harness.report.shown import Block, Figure, Mark, Row, Rows, Section, Table
+from harness.report.steps import step_figures
 from harness.report.text import label, safe, slug
 from harness.report.words import effect_name
 
 ROWS_A_FIGURE = 40
+NOT_COMPUTED = {
+    "full_factorial": "Main effects and shares",
+    "fractional_factorial": "Main effects",
+    "screening": "Main effects",
+    "ladder": "Its rungs",
+    "leave_one_out": "What leaving one out costs",
+}
 
 
 def effects_section(run: Run) -> Section:
@@ -32,9 +43,13 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     items: list[Table | Figure] = [factors_table(plan, run)] if plan.factors else []
     items += _forests(ordered, plan, part, run)
     items.append(effects_table(ordered, plan, part, run))
-    items += main_effects_table(part)
-    items += interaction_tables(part)
+    items += stage_tables(plan, part, run)
+    items += again_tables((*ordered, *part.stage_contrasts), plan, run)
+    items += main_effects_table(plan, part)
+    items += interaction_tables(plan, part)
     items += waterfalls(plan, part)
+    items += step_figures(plan, part)
+    items += half_normal_figures(plan, part)
     items += edge_figures(plan, part, run)
     return Block(
         run.title(plan.name), words.under(plan), tuple(_sentences(plan, part, run)), tuple(items), _warnings(part)
@@ -46,12 +61,25 @@ def _sentences(plan: Part, part: PartAnalysis, run: Run) -> Iterator[str]:
     margin = numbers.share(run.manifest.plan.margin)
     floor = f"; the noise floor of this part is {numbers.share(part.floor)}" if part.floor is not None else ""
     yield f"A change counts where it clears {margin}{floor}."
+    yield from _detectable(part, run)
     most = max((len(contrast.changes) for contrast in part.contrasts), default=0)
-    everything = [contrast for contrast in part.contrasts if len(contrast.changes) == most > 1]
+    whole = most >= len(plan.factors) or plan.design not in ("fractional_factorial", "screening")
+    everything = [contrast for contrast in part.contrasts if whole and len(contrast.changes) == most > 1]
     for contrast in everything[:3]:
         yield f"All {most} changes together{_under(contrast, run)}: {sentence(contrast)}."
-    if plan.design == "full_factorial" and not part.effects:
-        yield "Main effects and shares could not be computed; the notes under “Can I trust this run?” say why."
+    missing = NOT_COMPUTED.get(plan.design, "")
+    if missing and not (part.effects or part.steps):
+        yield f"{missing} could not be computed; the notes under “Can I trust this run?” say why."
+
+
+def _detectable(part: PartAnalysis, run: Run) -> Iterator[str]:
+    if part.family > 1:
+        together = "this run" if run.manifest.plan.family == "run" else "this part"
+        yield (
+            f"The {part.family} contrasts of {together} were judged together (Benjamini-Hochberg): faster and slower "
+            "hold beside as many others. Detectable is the smallest change that would have been called with 80 % power "
+            "at this n and spread, were it the only one among them."
+        )
 
 
 def _baseline(part: PartAnalysis, run: Run) -> Iterator[str]:

@@ -136,14 +136,14 @@ def _item(item: Table | Figure | Code) -> Iterator[str]:
         alternative = escape(item.title.replace("[", "(").replace("]", ")"))
         yield from (f"![{alternative}]({item.name}.svg)", "", escape(item.caption), "")
         if item.table:
-            yield from _table(item.table)
+            yield from table_lines(item.table)
     elif isinstance(item, Table):
-        yield from _table(item)
+        yield from table_lines(item)
     else:
         yield from (f"{escape(item.caption)}:", "", fenced(item.text), "")
 
 
-def _table(table: Table) -> Iterator[str]:
+def table_lines(table: Table) -> Iterator[str]:
     yield from (f"**{escape(table.caption)}**", "")
     titles = tuple(escape(column.title) for column in table.columns)
     yield from _rows(titles, _numeric(table.columns), [tuple(_entry(entry) for entry in row) for row in table.rows])

@@ -14,6 +14,8 @@ from harness.records import Interval
 MINUS = "−"
 MIB = 2.0**20
 TIME_UNITS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
+SIZE_UNITS = ((1 / MIB, "MiB"), (2.0**-10, "KiB"), (1.0, "B"))
+FLOP_UNITS = ((1e-9, "GFLOP"), (1e-6, "MFLOP"), (1.0, "FLOP"))
 
 
 def decimals(half_width: float) -> int:
@@ -109,11 +111,28 @@ def share(value: float, digits: int = 2) -> str:
     return f"{brief(value * 100, digits)} %"
 
 
+def hundredths(value: float | None, digits: int = 2) -> str:
+    """As `share`, in a column whose head says %; empty where nothing is known."""
+    return "" if value is None else brief(value * 100, digits)
+
+
 def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
     """One unit for a whole column: the largest in which its middle entry is at least 1."""
-    known = sorted(value for value in seconds if value > 0) or [1.0]
+    return _unit(seconds, TIME_UNITS)
+
+
+def size_unit(sizes: Iterable[float]) -> tuple[float, str]:
+    return _unit(sizes, SIZE_UNITS)
+
+
+def flop_unit(flops: Iterable[float]) -> tuple[float, str]:
+    return _unit(flops, FLOP_UNITS)
+
+
+def _unit(values: Iterable[float], units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    known = sorted(value for value in values if value > 0) or [1.0]
     middle = known[len(known) // 2]
-    return next((unit for unit in TIME_UNITS if middle * unit[0] >= 1), TIME_UNITS[-1])
+    return next((unit for unit in units if middle * unit[0] >= 1), units[-1])
 
 
 def duration(seconds: float) -> str:

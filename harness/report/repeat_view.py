@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from harness.records import Environment, Manifest
+from harness.records import Device, Environment, Manifest
 from harness.report import numbers, words
 from harness.report.shown import Block, Code, Column, Entry, Link, Section, Table
 from harness.report.text import label, listing, plain, safe
@@ -74,12 +74,22 @@ def _machine(environment: Environment) -> Table:
         ("Load average at the start", numbers.brief(load, 2) if load is not None else "not available"),
         ("Machine id", label(environment.machine_id)),
         ("Python", label(environment.python)),
+        *(row for device in environment.devices for row in _device(device)),
         *((label(name), label(version)) for name, version in environment.versions.items()),
     ]
     return Table("Environment", FACTS, tuple((Entry(name), Entry(value)) for name, value in rows))
+
+
+def _device(device: Device) -> Iterator[tuple[str, str]]:
+    named = ", ".join(filter(None, (device.name, device.driver)))
+    yield f"Device {label(device.kind)}", f"{label(named)}, {numbers.memory(device.memory_bytes)}"
+    for name, value in device.settings.items():
+        yield f"Setting of {label(device.kind)}: {label(name)}", words.value(value)
 
 
 def _missing(environment: Environment) -> Iterator[str]:
     if environment.missing:
         yield f"Not available on this machine: {safe('; '.join(environment.missing))}."
     yield "What this machine lacks was not run: nothing here speaks of another device."
+    for name, why in environment.not_run.items():
+        yield f"{label(name)}: {safe(why)}."

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 from harness.report import svg
 from harness.report.glyphs import glyph
+from harness.report.labels import Box, around, fitted
 from harness.report.scale import Axis, log_axis
 from harness.report.shown import Scatter
-from harness.report.text import bare, shorten
-
-Box = tuple[float, float, float, float]
 
 
 def draw_scatter(plot: Scatter, width: float, *, narrow: bool) -> tuple[list[str], float]:
@@ -52,34 +50,10 @@ def _stairs(plot: Scatter, x_axis: Axis, y_axis: Axis, right: float) -> list[tup
 
 
 def _labels(plot: Scatter, x_axis: Axis, y_axis: Axis, frame: Box) -> Iterator[str]:
-    """Points of the edge first; a label that would cover another stays out, the table has it."""
-    taken: list[Box] = [
-        (x_axis.place(p.x) - 6, x_axis.place(p.x) + 6, y_axis.place(p.y) - 6, y_axis.place(p.y) + 6)
-        for p in plot.points
-    ]
+    """Points of the edge first."""
+    taken = [around(x_axis.place(point.x), y_axis.place(point.y)) for point in plot.points]
     stairs = _stairs(plot, x_axis, y_axis, frame[1])
     for (x1, y1), (x2, y2) in itertools.pairwise(stairs):
         taken.append((min(x1, x2) - 1, max(x1, x2) + 1, min(y1, y2) - 1, max(y1, y2) + 1))
-    for point in sorted(plot.points, key=lambda each: not each.on_edge):
-        x, y = x_axis.place(point.x), y_axis.place(point.y)
-        words = shorten(point.label, 34)
-        length = 6.6 * len(bare(words))
-        for place, anchor in _places(x, y, length):
-            inside = frame[0] <= place[0] and place[1] <= frame[1] and frame[2] <= place[2] and place[3] <= frame[3]
-            if inside and not any(_overlap(place, other) for other in taken):
-                taken.append(place)
-                yield svg.text(x if anchor == "middle" else place[0], place[3] - 3, words, cls="direct", anchor=anchor)
-                break
-
-
-def _places(x: float, y: float, length: float) -> Iterator[tuple[Box, str]]:
-    yield (x + 9, x + 9 + length, y - 8, y + 7), "start"
-    yield (x - 9 - length, x - 9, y - 8, y + 7), "start"
-    yield (x - length / 2, x + length / 2, y - 23, y - 8), "middle"
-    yield (x - length / 2, x + length / 2, y + 8, y + 23), "middle"
-    yield (x - 4, x - 4 + length, y - 23, y - 8), "start"
-    yield (x - 4, x - 4 + length, y + 8, y + 23), "start"
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+    ordered = sorted(plot.points, key=lambda each: not each.on_edge)
+    yield from fitted([(x_axis.place(p.x), y_axis.place(p.y), p.label) for p in ordered], frame, taken)

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from harness.records import Part, PartAnalysis, ShapleyShare
 from harness.report import numbers, words
+from harness.report.effects_tables import FIGURES, figures
 from harness.report.shown import Bar, Column, Entry, Figure, Row, Rows, Table
 from harness.report.text import label, slug
 
@@ -14,10 +15,10 @@ from harness.report.text import label, slug
 def waterfalls(plan: Part, part: PartAnalysis) -> Iterator[Figure]:
     groups = groupby(part.shapley, key=lambda each: words.conditions(each.conditions))
     for number, (where, shares) in enumerate(groups, 1):
-        yield _waterfall(plan, sorted(shares, key=lambda each: each.ratio.point), where, number)
+        yield _waterfall(plan, part, sorted(shares, key=lambda each: each.ratio.point), where, number)
 
 
-def _waterfall(plan: Part, shares: Sequence[ShapleyShare], where: str, number: int) -> Figure:
+def _waterfall(plan: Part, part: PartAnalysis, shares: Sequence[ShapleyShare], where: str, number: int) -> Figure:
     at = 1.0
     rows = [Row("baseline", "1.0", low=1.0, point=1.0, high=1.0)]
     for share in shares:
@@ -33,7 +34,7 @@ def _waterfall(plan: Part, shares: Sequence[ShapleyShare], where: str, number: i
         f"lengths add up exactly. Percentages are of the total log ratio. {words.trials(shares[0].ratio)}."
     )
     axis = "time over the baseline's time (log axis)"
-    return Figure(name, title, caption, Rows(axis, tuple(rows), log=True, reference=1.0), _table(plan, shares))
+    return Figure(name, title, caption, Rows(axis, tuple(rows), log=True, reference=1.0), _table(plan, part, shares))
 
 
 def _step(share: ShapleyShare, plan: Part) -> str:
@@ -41,20 +42,14 @@ def _step(share: ShapleyShare, plan: Part) -> str:
     return f"{label(share.factor)}: {label(levels[0])} → {label(levels[-1])}" if levels else label(share.factor)
 
 
-def _table(plan: Part, shares: Sequence[ShapleyShare]) -> Table:
+def _table(plan: Part, part: PartAnalysis, shares: Sequence[ShapleyShare]) -> Table:
     rows = tuple(
         (
             Entry(_step(share, plan)),
-            Entry(numbers.with_interval(share.ratio)),
             Entry(numbers.with_interval(share.fraction, 100)),
-            Entry(str(share.ratio.n)),
+            *figures(share, part),
         )
         for share in shares
     )
-    columns = (
-        Column("Switch"),
-        Column("Factor on time [95 % interval]", True),
-        Column("Share of the total log ratio, % [95 % interval]", True),
-        Column("n, trials", True),
-    )
+    columns = (Column("Switch"), Column("Share of the total log ratio, % [95 % interval]", True), *FIGURES)
     return Table("Who contributed what", columns, rows)

@@ -38,6 +38,7 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,32 @@ class Scatter:
 
 
 @dataclass(frozen=True)
+class Quantile:
+    label: str
+    x: float
+    y: float
+    mark: Mark
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Sizes against quantiles, both from zero. Noise lies along the line through the origin, below the limit."""
+
+    x_axis: str
+    y_axis: str
+    points: tuple[Quantile, ...]
+    slope: float
+    limit: float
+    limit_label: str
+
+
+@dataclass(frozen=True)
 class Figure:
     name: str
     title: str
     caption: str
-    plot: Rows | Scatter
+    plot: Rows | Scatter | Quantiles
     table: Table | None = None
     """The numbers behind it, where no table beside the figure already holds them."""
 

@@ -9,26 +9,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.records import Analysis, Contrast, Interval, Manifest, Part, Plan
+from harness.records import Analysis, Manifest, Part, Plan
 from harness.report import numbers, words
 from harness.report.alerts import alerts
 from harness.report.cells_view import failures, unsolved
 from harness.report.claims_view import claims
+from harness.report.limits_view import farthest, faults
 from harness.report.lookup import Run
 from harness.report.shown import Claim, Mark
+from harness.report.terminal_contrasts import contrast_tables, mark_text
+from harness.report.terminal_effects import effect_tables
 from harness.report.text import label, plain, shorten
 from harness.report.view import HEADLINES, floor
 
-STYLES = {
-    "good": "green",
-    "bad": "red",
-    "part": "yellow",
-    "open": "",
-    "broken": "magenta",
-    "none": "dim",
-    "same": "blue",
-}
-EFFECTS, PLANNED = 40, 40
+PLANNED = 40
 
 
 def summary(manifest: Manifest, analysis: Analysis, report_path: Path) -> RenderableType:
@@ -44,8 +38,10 @@ def summary(manifest: Manifest, analysis: Analysis, report_path: Path) -> Render
         lines.append(Text())
     for claim in [each for each in judged if each.headline][:HEADLINES]:
         lines += _claim(claim)
-    lines += _effects(run)
+    lines += contrast_tables(run)
+    lines += effect_tables(run)
     lines += [Text(line) for line in _troubles(run)]
+    lines += [Text(line) for line in filter(None, [farthest(run)])]
     counted = ", ".join(f"{sum(each.mark == mark for each in judged)} {mark.word}" for mark in _present(judged))
     lines.append(Text(". ".join(filter(None, (f"Claims: {counted}" if counted else "", floor(run)))), "bold"))
     lines.append(Text(f"Report: {plain(str(report_path), 1000)}"))
@@ -60,51 +56,17 @@ def _claim(claim: Claim) -> Iterator[RenderableType]:
     yield Text(f"“{shorten(claim.statement, 160)}”")
     measured = f"measured {claim.measured}" if claim.measured else "not measured"
     defended = f"  defended {claim.defended}" if claim.defended else ""
-    yield Text.assemble("  ", _mark(claim.mark), f"  stated {claim.stated}  {measured}{defended}")
+    yield Text.assemble("  ", mark_text(claim.mark), f"  stated {claim.stated}  {measured}{defended}")
     for line in filter(None, ("; ".join(filter(None, (claim.trials, claim.scope))), claim.reason)):
         yield Text(f"  {line}", "dim")
     yield Text()
-
-
-def _mark(mark: Mark) -> Text:
-    return Text(f"{mark.shape} {mark.word}", STYLES[mark.tone])
-
-
-def _effects(run: Run) -> Iterator[RenderableType]:
-    for part in run.analysis.parts:
-        shown = run.ordered(part)
-        if not shown:
-            continue
-        title = ", ".join(filter(None, (run.title(part.part), "time over the baseline's time")))
-        table = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
-        table.add_column("change", ratio=1)
-        table.add_column("ratio [95 %]", justify="right", no_wrap=True)
-        table.add_column("n", justify="right")
-        table.add_column("verdict", no_wrap=True)
-        for contrast in shown[:EFFECTS]:
-            table.add_row(*_effect(contrast, run))
-        if part.control:
-            table.add_row(*_line(words.CONTROL, part.control, words.CONTROL_MARK))
-        yield table
-        if len(shown) > EFFECTS:
-            yield Text(f"and {len(shown) - EFFECTS} more in the report", "dim")
-        yield Text()
-
-
-def _effect(contrast: Contrast, run: Run) -> tuple[RenderableType, ...]:
-    name = ", ".join(filter(None, (words.changes(contrast), run.varied(contrast))))
-    return _line(name, words.ratio(contrast), words.CONTRAST_MARKS[contrast.verdict])
-
-
-def _line(name: str, ratio: Interval | None, mark: Mark) -> tuple[RenderableType, ...]:
-    shown = (numbers.with_interval(ratio), str(ratio.n)) if ratio else ("–", "–")
-    return (Text(name), *map(Text, shown), _mark(mark))
 
 
 def _troubles(run: Run) -> Iterator[str]:
     for part in run.analysis.parts:
         yield from failures(part)
         yield from unsolved(part, briefly=True)
+        yield from faults(part)
         if part.dead_switches:
             yield f"Dead switches: {words.listed(label(name) for name in part.dead_switches)}."
 

@@ -10,6 +10,7 @@ from harness.records.analysis import CLOSURE_GOAL
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Bar, Block, Column, Entry, Figure, Row, Rows, Section, Table
+from harness.report.sizes_view import memory_sentences, memory_table
 from harness.report.text import label, slug
 
 DRAWN = 4
@@ -26,16 +27,20 @@ def time_section(run: Run) -> Section:
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
-    staged = [cell for cell in part.cells if cell.stages]
+    staged = [cell for cell in part.cells if cell.stages and not run.is_control(cell)]
     items: list[Table | Figure] = [_stage_figure(cell, plan, run) for cell in staged[:DRAWN]]
     if staged:
         items.append(_stage_table(staged, run))
     memory = [cell for cell in part.cells if cell.peak_bytes is not None]
     if memory:
         items.append(_memory_figure(memory, plan))
+    by_stage = memory_table(memory)
+    if by_stage:
+        items.append(by_stage)
     if not items:
         return None
-    return Block(run.title(plan.name), words.under(plan), tuple(_sentences(staged, run)), tuple(items))
+    sentences = (*_sentences(staged, run), *memory_sentences(memory))
+    return Block(run.title(plan.name), words.under(plan), sentences, tuple(items))
 
 
 def _sentences(staged: list[CellSummary], run: Run) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.records import LOST_SHARE_LIMIT, CellSummary, Interval, Part, PartAnalysis
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.report import numbers, words
+from harness.report.calibration_view import calibration_block
 from harness.report.lookup import Run
 from harness.report.shown import Block, Column, Entry, Mark, Section, Table
 from harness.report.text import label, safe
@@ -15,11 +16,16 @@ Line = tuple[Entry, Entry, Entry]
 
 
 def trust_section(run: Run) -> Section:
-    blocks = tuple(_block(plan, part, run) for plan, part in run.pairs())
+    blocks = [_block(plan, part, run) for plan, part in run.pairs()]
+    calibrated = calibration_block(run.manifest)
+    blocks += [calibrated] if calibrated else []
     return Section("trust", "Can I trust this run?", tuple(_lead(run)), (*blocks, _whole(run)))
 
 
 def _lead(run: Run) -> Iterator[str]:
+    if run.manifest.plan.purpose == "calibrate":
+        yield "A calibration: every cell stands beside a copy of itself, and whatever a ratio shows is noise."
+        return
     unstable = [part for part in run.analysis.parts if not part.stable]
     if not unstable:
         yield "The control and the canary held still: no reason was found to withhold verdicts for the host's sake."
@@ -160,6 +166,11 @@ def _whole(run: Run) -> Block:
         f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} done.",
         f"Lost share was read from {safe(source)}." if source != "none" else "Lost share could not be read here.",
     ]
+    if manifest.environment.devices:
+        on = words.listed(label(device.kind) for device in manifest.environment.devices)
+        sentences.append(
+            f"On {on} no lost share is read: pairs are left out where the device was throttled or its clock fell."
+        )
     if analysis.harness_share is not None:
         sentences.append(
             f"Of the workers' wall time {numbers.share(analysis.harness_share)} went to the harness: neither imports, "
@@ -171,7 +182,7 @@ def _whole(run: Run) -> Block:
         f"Abandoned: {safe(each)}; its blocks stay on disk and enter no estimate." for each in analysis.abandoned
     ]
     sentences.append(_failed(run))
-    title = "The run as a whole" if len(analysis.parts) > 1 else ""
+    title = "The run as a whole" if len(analysis.parts) > 1 or manifest.calibration_words else ""
     return Block(title, "", tuple(sentences), ())
 
 

@@ -11,6 +11,7 @@ from harness.report.alerts import alerts
 from harness.report.cells_view import cells_section
 from harness.report.claims_view import claims
 from harness.report.effects_view import effects_section, sentence
+from harness.report.limits_view import limits_section
 from harness.report.lookup import Run
 from harness.report.repeat_view import repeat_section
 from harness.report.shown import Claim, Mark, Report
@@ -40,6 +41,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".") -> Report:
         claims_lead=_claims_lead(judged),
         sections=(
             time_section(run),
+            limits_section(run),
             effects_section(run),
             cells_section(run),
             trust_section(run),

@@ -21,8 +21,18 @@ CLAIM_MARKS = {
     "untested": Mark("untested", "–", "none", "this run cannot test it; the row says what would"),
 }
 CONTRAST_MARKS = {
-    "faster": Mark("faster", "▼", "good", "the whole interval lies below 1 by more than the margin"),
-    "slower": Mark("slower", "▲", "bad", "the whole interval lies above 1 by more than the margin"),
+    "faster": Mark(
+        "faster",
+        "▼",
+        "good",
+        "the whole interval lies below 1 by more than the margin, beyond what chance does among so many",
+    ),
+    "slower": Mark(
+        "slower",
+        "▲",
+        "bad",
+        "the whole interval lies above 1 by more than the margin, beyond what chance does among so many",
+    ),
     "same": Mark("same", "=", "same", "the whole interval lies inside the margin around 1"),
     "inconclusive": Mark("inconclusive", "○", "open", "none of these three can be said at this number of trials"),
     "invalid": Mark("invalid", "!", "broken", "the outputs differ beyond the tolerance: the time means nothing"),
@@ -33,6 +43,8 @@ CONTRAST_MARKS = {
 }
 CONTROL = "control: the baseline again"
 CONTROL_MARK = Mark("control", "◇", "none", "the baseline measured a second time")
+STRAY_MARK = Mark("stands out", "◇", "part", "beyond what noise alone would reach")
+NOISE_MARK = Mark("may be noise", "●", "same", "within the margin of error")
 MEASURED_MARK = Mark("measured", "●", "same", "a point of this run")
 BROKEN_MARK = Mark("outputs differ", "✕", "bad", "error beyond the tolerance")
 MET_MARK = Mark("met", "✓", "good", "within the goal")
@@ -111,16 +123,26 @@ def varied(cell: Cell, part: Part) -> str:
 
 
 def changes(contrast: Contrast) -> str:
-    """One change in full, several by the levels they lead to."""
+    """One change in full, several by the levels they lead to, with their switches where levels are named alike."""
     if len(contrast.changes) == 1:
         ((switch, (before, after)),) = contrast.changes.items()
         return f"{label(switch)}: {label(before)} → {label(after)}"
-    return " + ".join(label(after) for _, after in contrast.changes.values()) or "nothing (same variant)"
+    levels = [after for _, after in contrast.changes.values()]
+    if len(set(levels)) < len(levels):
+        return " + ".join(f"{label(switch)} {label(after)}" for switch, (_, after) in contrast.changes.items())
+    return " + ".join(map(label, levels)) or "nothing (same variant)"
 
 
 def ratio(contrast: Contrast) -> Interval | None:
     """The ratio that may be printed: none where the outputs disagree."""
     return None if contrast.verdict == "invalid" else contrast.ratio
+
+
+def to_settle(contrast: Contrast) -> str:
+    """Trials in all with which an inconclusive contrast would be settled, if it goes on as it began."""
+    if contrast.verdict != "inconclusive":
+        return ""
+    return str(contrast.n_to_settle) if contrast.n_to_settle is not None else "over 1000"
 
 
 def unsolved(cell: CellSummary | None) -> str | None:
@@ -132,6 +154,10 @@ def unsolved(cell: CellSummary | None) -> str | None:
 def effect_name(effect: Effect) -> str:
     pairs = zip(effect.factors, effect.levels, strict=True)
     return " × ".join(f"{label(factor)}: {label(low)} → {label(high)}" for factor, (low, high) in pairs)
+
+
+def product(factors: Iterable[str]) -> str:
+    return " × ".join(label(factor) for factor in factors)
 
 
 def suite_file(plan: Plan) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -23,6 +24,7 @@ from harness.records import Interval
 CONFIDENCE = 0.95
 
 
+@cache
 def t_quantile(n: int, probability: float = 0.5 + CONFIDENCE / 2) -> float:
     return float(stats.t.ppf(probability, n - 1))
 

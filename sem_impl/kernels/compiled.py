@@ -1,8 +1,9 @@
 """torch.compile of leaf functions on real planes Re, Im; never a module, never a matrix product.
 
 Inductor generates no complex code, and reads alternating parts slowly: hence planes. Each leaf is compiled for one set
-of shapes (static), at its first use; inductor keeps the machine code on disk. Without a C++ compiler the same functions
-run uncompiled, after one warning. Scalars come as 0-dim tensors, else every new value would be compiled anew.
+of shapes (static), at its first use; inductor keeps the machine code on disk. Without a compiler (C++, on other devices
+Triton) the same functions run uncompiled, after one warning. Scalars come as 0-dim tensors, else every new value would
+be compiled anew.
 """
 
 import functools
@@ -40,20 +41,22 @@ def parts(c: Tensor | complex | None, like: Tensor) -> tuple[Tensor | None, Tens
 
 
 @functools.cache
-def _compiles() -> bool:
-    """Whether there is a working compiler, tried on the smallest leaf."""
+def _compiles(device: torch.device) -> bool:
+    """Whether there is a working compiler for it (C++, on other devices Triton), tried on the smallest leaf."""
+    two = [torch.zeros(2, 2, device=device) for _ in range(2)]
     try:
-        torch.compile(_transpose, dynamic=False, fullgraph=True)(torch.zeros(2, 2), torch.zeros(2, 2))
-    except torch._dynamo.exc.BackendCompilerFailed as error:
+        torch.compile(_transpose, dynamic=False, fullgraph=True)(*two)
+    except torch._dynamo.exc.TorchDynamoException as error:
         reason = str(error).splitlines()[0]
-        warnings.warn(f"kernels: compiled runs uncompiled, for no C++ compiler works here ({reason})", stacklevel=2)
+        kind = "C++ compiler" if device.type == "cpu" else "Triton"
+        warnings.warn(f"kernels: compiled runs uncompiled, for no {kind} works here ({reason})", stacklevel=2)
         return False
     return True
 
 
 @functools.cache
-def _compiled(leaf: Callable[..., Any], *_shapes: object) -> Callable[..., Any]:
-    if not _compiles():
+def _compiled(leaf: Callable[..., Any], *shapes: Any) -> Callable[..., Any]:
+    if not _compiles(next(shape[-1] for shape in shapes if isinstance(shape, tuple))):
         return leaf
     # torch.compile gives up on a code object after a few shapes: every set of shapes gets a code object of its own
     own = types.FunctionType(leaf.__code__.replace(), leaf.__globals__, leaf.__name__, leaf.__defaults__)

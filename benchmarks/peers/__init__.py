@@ -1,0 +1,1 @@
+"""Other tools on the same kernels, plants and noise, at the same number of calls."""

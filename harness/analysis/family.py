@@ -1,0 +1,79 @@
+"""The last word on a contrast: what it is called among all that were judged with it.
+
+    faster, slower   its interval lies beyond the margin, and its adjusted p is at most 0.05
+    inconclusive     its interval lies beyond the margin, and chance would do this among so many
+    same             its interval lies inside the margin: equivalence is no alarm and needs no correction
+
+The family is declared beforehand: all contrasts of the run (`family: run`) or of each part (`family: part`), whole
+calls and stages alike. What could not have been called (no numbers, wrong outputs, a noisy host) does not count.
+Claims are few and declared one by one; they keep a rule of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from harness.analysis.contrasts import CALLED
+from harness.records import Contrast, PartAnalysis, Plan
+from harness.stats import margin as margins
+from harness.stats.family import adjusted, next_level
+
+
+def judged_parts(parts: Sequence[PartAnalysis], plan: Plan) -> tuple[PartAnalysis, ...]:
+    """Every part with its contrasts judged in their family."""
+    if plan.family == "part":
+        return tuple(one for part in parts for one in _together([part], plan.margin))
+    return tuple(_together(parts, plan.margin))
+
+
+def _together(parts: Sequence[PartAnalysis], margin: float) -> Iterable[PartAnalysis]:
+    contrasts = [one for part in parts for one in (*part.contrasts, *part.stage_contrasts)]
+    size = family_size(contrasts)
+    judged_ones = iter(judged(contrasts, margin))
+    for part in parts:
+        update = {
+            "contrasts": tuple(next(judged_ones) for _ in part.contrasts),
+            "stage_contrasts": tuple(next(judged_ones) for _ in part.stage_contrasts),
+            "detectable": margins.detectable_of(part.control, margin, size) if part.control else None,
+            "family": size,
+        }
+        yield part.model_copy(update=update)
+
+
+def family_size(contrasts: Sequence[Contrast]) -> int:
+    """Contrasts that were judged; where verdicts were withheld from all, those that would have been."""
+    members = sum(one.verdict in CALLED for one in contrasts)
+    return members or max(1, sum(one.verdict == "withheld" and one.p_value is not None for one in contrasts))
+
+
+def judged(contrasts: Sequence[Contrast], margin: float) -> list[Contrast]:
+    """The same contrasts in the same order, called as one family."""
+    size = family_size(contrasts)
+    p = [one.p_value if one.p_value is not None else 1.0 for one in contrasts if one.verdict in CALLED]
+    corrected = adjusted(p)
+    level = next_level(corrected)
+    rest = iter(corrected)
+    found = []
+    for one in contrasts:
+        seen = _with_detectable(one, margin, size)
+        found.append(_called(seen, margin, next(rest), level, size) if one.verdict in CALLED else seen)
+    return found
+
+
+def _with_detectable(one: Contrast, margin: float, size: int) -> Contrast:
+    detectable = margins.detectable_of(one.ratio, margin, size) if one.ratio else None
+    return one.model_copy(update={"detectable": detectable})
+
+
+def _called(one: Contrast, margin: float, adjusted_p: float, level: float, size: int) -> Contrast:
+    logs = np.log(one.trials).tolist()
+    word, reason = margins.called(logs, margin), one.reason
+    if word in ("faster", "slower") and adjusted_p > margins.ALPHA:
+        chance = f"among {size} contrasts chance would do this (adjusted p {adjusted_p:.2g})"
+        reason = "; ".join(filter(None, (reason, f"alone it would be {word}; {chance}")))
+        word = "inconclusive"
+    settled = margins.n_to_settle(logs, margin, level) if word == "inconclusive" else None
+    update = {"verdict": word, "reason": reason, "adjusted_p": adjusted_p, "n_to_settle": settled}
+    return one.model_copy(update=update)

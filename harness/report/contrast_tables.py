@@ -1,0 +1,114 @@
+"""Tables of contrasts: every cell against its baseline, and every stage of it against the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.records import Contrast, Part, PartAnalysis
+from harness.report import numbers, words
+from harness.report.lookup import Run
+from harness.report.shown import Column, Entry, Table
+from harness.report.text import label, safe
+
+UNDER = Column("Under")
+FIGURES = (
+    Column("Time ratio [95 % interval]", True),
+    Column("Change of time, %", True),
+    Column("n, trials", True),
+    Column("Floor, %", True),
+    Column("Detectable, %", True),
+    Column("n to settle", True),
+    Column("Hodges-Lehmann", True),
+    Column("Blocks kept", True),
+)
+DECIDED = ("faster", "slower")
+
+
+def effects_table(ordered: Sequence[Contrast], plan: Part, part: PartAnalysis, run: Run) -> Table:
+    under = bool(plan.varied_conditions)
+    rows = [_row(contrast, run, under=under) for contrast in ordered]
+    if part.control:
+        blank = (Entry(),) if under else ()
+        ratio = part.control
+        shown = (numbers.with_interval(ratio), numbers.change(ratio), str(ratio.n), _percent(part.floor))
+        rest = (Entry(_percent(part.detectable)), Entry(), Entry(), Entry())
+        rows.append((Entry(words.CONTROL), *blank, Entry(mark=words.CONTROL_MARK), *map(Entry, shown), *rest))
+    columns = (Column("Change"), *((UNDER,) if under else ()), Column("Verdict"), *FIGURES)
+    return Table("Effects", columns, tuple(rows))
+
+
+def stage_tables(plan: Part, part: PartAnalysis, run: Run) -> Iterator[Table]:
+    """Those that say something: decided themselves, or of a cell that is; the others folded."""
+    decided = {contrast.cell for contrast in part.contrasts if contrast.verdict in DECIDED}
+    telling = [each for each in part.stage_contrasts if each.verdict in DECIDED or each.cell in decided]
+    others = [each for each in part.stage_contrasts if each not in telling]
+    if telling:
+        yield _stage_table("Stages of what changed, against the same stage of the baseline", telling, plan, run)
+    if others:
+        yield _stage_table("Stages in which nothing was decided", others, plan, run, folded=True)
+
+
+def _stage_table(caption: str, contrasts: Sequence[Contrast], plan: Part, run: Run, *, folded: bool = False) -> Table:
+    under = bool(plan.varied_conditions)
+    columns = (
+        Column("Change"),
+        *((UNDER,) if under else ()),
+        Column("Stage"),
+        Column("Direction"),
+        Column("Verdict"),
+        *FIGURES,
+    )
+    return Table(caption, columns, tuple(_row(each, run, under=under) for each in contrasts), folded)
+
+
+def _row(contrast: Contrast, run: Run, *, under: bool) -> tuple[Entry, ...]:
+    return (
+        Entry(name(contrast, run), note="; ".join(_notes(contrast, run))),
+        *((Entry(run.varied(contrast)),) if under else ()),
+        *((Entry(label(contrast.stage)), Entry(contrast.direction)) if contrast.stage else ()),
+        Entry(mark=words.CONTRAST_MARKS[contrast.verdict]),
+        *map(Entry, _figures(contrast)),
+    )
+
+
+def _figures(contrast: Contrast) -> tuple[str, ...]:
+    ratio = words.ratio(contrast)
+    kept = f"{contrast.kept_blocks} of {contrast.kept_blocks + contrast.excluded_blocks}"
+    if ratio is None:
+        return ("", "", "", "", "", "", "", kept)
+    location = contrast.hodges_lehmann
+    return (
+        numbers.with_interval(ratio),
+        numbers.change(ratio),
+        str(ratio.n),
+        _percent(contrast.floor),
+        _percent(contrast.detectable),
+        words.to_settle(contrast),
+        numbers.in_digits_of(location, ratio) if location is not None else "",
+        kept,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return numbers.brief(share * 100, 2) if share is not None else ""
+
+
+def name(contrast: Contrast, run: Run) -> str:
+    """What was changed; the cell where nothing was, as in a calibration."""
+    return words.changes(contrast) if contrast.changes else run.name(contrast.part, contrast.cell)
+
+
+def _notes(contrast: Contrast, run: Run) -> Iterator[str]:
+    word = run.unsolved(contrast)
+    if word:
+        yield f"solver {label(word)}: the time of an unfinished computation"
+    if contrast.reason and (contrast.verdict != "withheld" or contrast.stage):
+        yield safe(contrast.reason)
+    if contrast.confirmation and contrast.confirmation.reason not in contrast.reason:
+        yield safe(contrast.confirmation.reason)
+    if contrast.degraded:
+        yield "degraded: too few blocks survived"
+    if contrast.clock == "cpu":
+        yield "by CPU time"
+    if contrast.stray and words.ratio(contrast):
+        yield "a stray trial moves the mean: see the Hodges-Lehmann estimate"
