@@ -261,7 +261,8 @@ def trace(
         raise typer.Exit(3) from None
     compared, page = take.tabulate(traced)
     _print([terminal(compared, str(page))])
-    typer.echo("\n".join(("", *(f"Trace: {one.trace}" for one in traced), f"Tables: {page}", take.OPENING)))
+    files = [f"Trace: {one.trace}" for one in traced if one.trace.exists()]
+    typer.echo("\n".join(("", *files, f"Tables: {page}", take.OPENING)))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import harness
 from harness.measure.environment import environment
-from harness.process import start, wait
+from harness.process import close, start, wait
 from harness.records import Counters, End, Manifest, Part, Plan, Process, StageMemory
 from harness.schedule import part_of, planned_jobs
 from harness.store import RunFolder, new_run_folder
@@ -62,6 +62,7 @@ def counted(folder: RunFolder, process: Process, part: Part) -> Values:
     worker = start(folder, process, part)
     while not wait([worker], part.timeout_s):
         pass
+    close(worker)
     lines = folder.lines(process.number)
     if not any(isinstance(line, End) for line in lines):
         sys.exit(f"{process.process} of {part.name} ended early: {folder.error_file(process.number).read_text()}")
@@ -104,7 +105,8 @@ def main() -> None:
         repetitions.append(repetition(plan, read.text, number))
         print(f"{number}/{options.runs}: {len(repetitions[-1])} counters", flush=True)
     differences = list(differing(repetitions))
-    print(*differences, sep="\n")
+    for difference in differences:
+        print(difference)
     print(f"{len(differences)} of {len(repetitions[0])} counters differed over {options.runs} repetitions")
     sys.exit(1 if differences or not repetitions[0] else 0)
 

@@ -28,6 +28,7 @@ from harness.store import RunFolder
 
 ALARMS = ("faster", "slower")
 FALSE_DISCOVERIES = 0.05
+PLANTS = ("none", "5", "10")
 
 
 @dataclass
@@ -100,36 +101,37 @@ def resampled_nulls(recording: Recording, suites: int, n: int, seed: int) -> Non
     )
 
 
-def resampled_plants(recording: Recording, suites: int, n: int, preset: str, seed: int) -> dict[str, Count]:
-    """Plant -> how often it was called slower; `none`: untouched contrasts called anything."""
+def resampled_plants(recording: Recording, suites: int, n: int, preset: str, seed: int) -> None:
+    """Each suite is drawn with a second one from other trials: what is slower in both has recurred, as a run's own
+    recheck asks (the second is judged among all contrasts here, not among the suspected ones: a little stricter)."""
     generator = np.random.default_rng(seed)
-    called = {more: Count() for more in ("none", "5", "10")}
-    would = {more: Count() for more in ("none", "5", "10")}
-    suites_alarmed = Count()
+    called, would, again = ({more: Count() for more in PLANTS} for _ in range(3))
+    suites_alarmed, withheld = Count(), Count()
     margin = recording.manifest.plan.margin
     for _ in range(suites):
-        found = contrasts_of(recording.drawn(generator, n, preset))
-        for one in found:
-            if more := planted(one):
-                called[more].add(one.verdict == "slower")
-                would[more].add(would_call(one, margin) == "slower")
-            elif untouched(one):
-                called["none"].add(one.verdict in ALARMS)
-                would["none"].add(would_call(one, margin) in ALARMS)
+        chosen = generator.choice(len(recording.trials), size=2 * n, replace=False).tolist()
+        analysis = recording.suite(chosen[:n], preset)
+        found, second = contrasts_of(analysis), contrasts_of(recording.suite(chosen[n:], preset))
+        for one, other in zip(found, second, strict=True):
+            if more := planted(one) or ("none" if untouched(one) else ""):
+                words = ALARMS if more == "none" else ("slower",)
+                called[more].add(one.verdict in words)
+                would[more].add(would_call(one, margin) in words)
+                again[more].add(one.verdict in words and other.verdict in words)
         suites_alarmed.add(any(one.verdict in ALARMS for one in found if untouched(one)))
-    print(f"planted, {suites} suites from {len(recording.trials)} trials at {preset}, n = {n}:")
-    for more, count in called.items():
+        withheld.add(not all(part.stable for part in analysis.parts))
+    print(f"planted, {suites} suites from {len(recording.trials)} trials at {preset}, n = {n}; withheld {withheld}:")
+    for more in PLANTS:
         what = "untouched, called anything" if more == "none" else f"+{more} % on one stage, called slower"
-        print(f"  {what}: {count}; unless withheld {would[more]}")
+        print(f"  {what}: {called[more]}; unless withheld {would[more]}; recurred {again[more]}")
     print(f"  suites with an alarm where nothing was done: {suites_alarmed}")
-    return called
 
 
 def mann_whitney(recording: Recording, pairs: int, processes: int, seed: int) -> dict[str, Count]:
     """Samples pooled over `processes` per side, side A from other processes than side B, p < 0.05 and slower by more
     than the margin in the median: what a careful user of the pooled test would do."""
     generator = np.random.default_rng(seed)
-    found = {more: Count() for more in ("none", "5", "10")}
+    found = {more: Count() for more in PLANTS}
     cells = {cell.id: cell for cell in recording.manifest.plan.parts[0].cells}
     times = [_stage_times(line for line in lines if isinstance(line, Block)) for _, lines in recording.trials]
     margin = recording.manifest.plan.margin
@@ -164,7 +166,7 @@ def _stage_times(blocks: Iterable[Block]) -> dict[tuple[str, str], list[float]]:
 def stage_calls(recording: Recording, suites: int, n: int, preset: str, seed: int) -> dict[str, Count]:
     """Our own stage contrasts as the other tools are counted: called slower, null stages included."""
     generator = np.random.default_rng(seed)
-    found = {more: Count() for more in ("none", "5", "10")}
+    found = {more: Count() for more in PLANTS}
     for _ in range(suites):
         for one in contrasts_of(recording.drawn(generator, n, preset)):
             plant = one.changes.get("plant", ("", "none"))[1]
@@ -180,7 +182,7 @@ def tools() -> dict[str, dict[str, Count]]:
     if CALLS.exists():
         for line in CALLS.read_text().splitlines():
             call = json.loads(line)
-            counts = found.setdefault(call["tool"], {more: Count() for more in ("none", "5", "10")})
+            counts = found.setdefault(call["tool"], {more: Count() for more in PLANTS})
             counts[call["case"].partition("_")[2]].add(call["word"] == "slower")
     return found
 

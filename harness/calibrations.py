@@ -62,8 +62,10 @@ def store(results: Path, calibration: Calibration) -> Path:
         machines = read_calibrations(results, calibration.suite).machines
     except StoreError:
         machines = {}
-    newest = Calibrations(machines={**machines, calibration.machine_id: calibration})
-    return write_calibrations(results, calibration.suite, newest)
+    here = [calibration, *filter(None, [machines.get(calibration.machine_id)])]
+    newest = max(here, key=lambda one: one.made)  # a finished one may be taken up again after another was made
+    kept = Calibrations(machines={**machines, calibration.machine_id: newest})
+    return write_calibrations(results, calibration.suite, kept)
 
 
 def calibration_state(
@@ -103,7 +105,7 @@ def _refused(found: Calibration, plan: Plan, environment: Environment) -> str:
 
 
 def summary(calibration: Calibration) -> str:
-    """`noise floor 0.8 % (2.1 % at worst), of stages 1.2 % (6 % at worst); 0 false alarms in 30 comparisons of equals`."""
+    """`noise floor 0.8 % (2.1 % at worst), of stages 1.2 % (6 % at worst); 0 false alarms in 30 comparisons`."""
     if not calibration.contrasts:
         return "it found no interval"
     floors = [(one.stage, one.floor) for one in calibration.contrasts]

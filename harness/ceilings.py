@@ -31,6 +31,8 @@ from harness.store import read_ceilings, write_ceilings
 
 WORKER = ("-P", "-m", "harness.measure.ceilings")
 DEVICES = ("cpu", "cuda", "xpu")
+QUIET = 0.05
+"""A ceiling none of whose passes lost less is not kept: it serves the run that measured it, and no other."""
 MAX_AGE = timedelta(days=30)
 ROUNDS, PASSES = 3, 3
 RUN_PASSES = 4
@@ -160,8 +162,9 @@ def best(setting: Setting, processes: Sequence[Mapping[str, Any]]) -> list[Ceili
     """The highest reading of all passes of all processes; spread is 1 - lowest / highest, the wider of both."""
     if not processes:
         return []
-    passes = [readings for process in processes for readings in process["passes"]]
-    rates = {key: [float(readings[key]) for readings in passes] for key in (COPY, *setting.dtypes)}
+    passes = [one for process in processes for one in process["passes"]]
+    rates = {key: [float(one["rates"][key]) for one in passes] for key in (COPY, *setting.dtypes)}
+    lost = min((one["lost_share"] for one in passes if one["lost_share"] is not None), default=None)
     spread = {key: 1 - min(found) / max(found) for key, found in rates.items()}
     return [
         Ceiling(
@@ -173,6 +176,7 @@ def best(setting: Setting, processes: Sequence[Mapping[str, Any]]) -> list[Ceili
             gemm_flops_per_s=max(rates[dtype]),
             measured=datetime.now(UTC).isoformat(timespec="seconds"),
             spread=max(spread[COPY], spread[dtype]),
+            lost_share=lost,
             cache_bytes=processes[0]["cache_bytes"],
             torch=torch_build(),
         )
@@ -181,11 +185,18 @@ def best(setting: Setting, processes: Sequence[Mapping[str, Any]]) -> list[Ceili
 
 
 def keep(results: Path, measured: Sequence[Ceiling], note: Note) -> None:
-    """Each in the place of the one of the same conditions that this machine had before."""
-    if not measured:
+    """Each in the place of the one of the same conditions that this machine had before; not those of a busy machine."""
+    quiet = [ceiling for ceiling in measured if (ceiling.lost_share or 0.0) <= QUIET]
+    if len(quiet) < len(measured):
+        lost = max(ceiling.lost_share or 0.0 for ceiling in measured)
+        note(
+            f"other programs took {lost:.0%} of the time even of the least disturbed pass, so these ceilings are too "
+            f"low and not kept ({len(measured) - len(quiet)} of {len(measured)}); a machine at rest would do"
+        )
+    if not quiet:
         return
     here, stored = machine_id(), _stored(results, note)
-    replaced = {_key(ceiling): ceiling for ceiling in (*stored.machines.get(here, ()), *measured)}
+    replaced = {_key(ceiling): ceiling for ceiling in (*stored.machines.get(here, ()), *quiet)}
     write_ceilings(results, Ceilings(machines=stored.machines | {here: tuple(replaced.values())}))
 
 

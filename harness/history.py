@@ -1,25 +1,27 @@
 """What earlier runs on this machine recorded about the time and memory of cells and processes: what a prediction is
 made from.
 
-Read newest first, and only as far back as needed: until every wanted cell has been seen in a trial, and at most
-`MOST_RUNS` runs that hold any of them. Runs of other code count too: they are all there is to go by after a change.
+Read newest first, and only as far back as needed: until every planned process has been seen, at most `MOST_RUNS` runs
+that hold any of its cells, of the newest `MOST_LOOKED_AT`. Runs of other code count too: they are all there is to go by
+after a change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
 from harness.errors import StoreError
-from harness.records import Block, End, FollowUp, Line, Manifest, Memory, Plan, Process, ProcessKind, WarmUp
+from harness.records import Block, End, FollowUp, Line, Manifest, Memory, Part, Plan, Process, ProcessKind, WarmUp
 from harness.schedule import Job, part_of, planned_jobs, rounds
 from harness.store import RunFolder, run_folders
 
 TRIALS = ("trial", "recheck", "confirm")
 """Kinds that run blocks."""
-MOST_RUNS = 4
+MOST_RUNS, MOST_LOOKED_AT = 4, 50
 BETWEEN_S = 0.05
 """Between two processes, where no run says: the manifest is written twice, a process is started."""
 
@@ -79,7 +81,9 @@ class History:
     between_s: float = BETWEEN_S
     record_bytes: float | None = None
     follow_ups: tuple[FollowUp, ...] = ()
-    """Of the newest finished run of the same suite that could have had any."""
+    """Of the newest run of the same suite that could have had any."""
+    failed: frozenset[str] = frozenset()
+    """Cells that gave no numbers in the newest run that held them."""
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -94,31 +98,37 @@ def twins(plan: Plan) -> dict[str, str]:
 def read_history(results: Path, plan: Plan, machine_id: str) -> History:
     copies = twins(plan)
     wanted = {copies.get(cell.id, cell.id) for part in plan.parts for cell in part.cells}
-    signatures = {signature(plan, job) for job in planned_jobs(plan)}
+    signatures = {signature(part_of(plan, job.part), job, copies) for job in planned_jobs(plan)}
     past: list[Past] = []
     between: list[float] = []
     record_bytes: float | None = None
     follow_ups: tuple[FollowUp, ...] | None = None
-    for folder, manifest in _runs(results, machine_id):
-        if _comparable(manifest.plan, plan) and follow_ups is None and manifest.follow_ups is not None:
+    outcomes: dict[str, bool] = {}
+    for folder, manifest in islice(_runs(results, machine_id), MOST_LOOKED_AT):
+        if follow_ups is None and _comparable(manifest.plan, plan):
             follow_ups = manifest.follow_ups
-        cells = {cell.id for part in manifest.plan.parts for cell in part.cells}
-        if not cells & wanted:
-            continue
-        found = _read(folder, manifest, wanted)
-        if not found:
-            continue
-        past += found
-        between += _between(manifest)
-        record_bytes = record_bytes or _record_bytes(folder, len(cells))
-        if signatures <= {one.signature for one in past} or len({one.run for one in past}) == MOST_RUNS:
+        held = {cell.id for part in manifest.plan.parts for cell in part.cells}
+        enough = signatures <= {one.signature for one in past} or len({one.run for one in past}) == MOST_RUNS
+        found = _read(folder, manifest, wanted) if held & wanted and not enough else []
+        if found:
+            past += found
+            between += _between(manifest)
+            record_bytes = record_bytes or _record_bytes(folder, len(held))
+            failed = {outcome.cell for outcome in manifest.outcomes}
+            outcomes = {cell: cell in failed for cell in held} | outcomes
+        if enough and (follow_ups is not None or plan.preset == "smoke"):
             break
-    return History(tuple(past), median(between) if between else BETWEEN_S, record_bytes, follow_ups or ())
+    return History(
+        past=tuple(past),
+        between_s=median(between) if between else BETWEEN_S,
+        record_bytes=record_bytes,
+        follow_ups=follow_ups or (),
+        failed=frozenset(cell for cell, failed in outcomes.items() if failed),
+    )
 
 
-def signature(plan: Plan, job: Job | Process) -> Signature:
-    """Equal for processes that do the same."""
-    part, copies = part_of(plan, job.part), twins(plan)
+def signature(part: Part, job: Job | Process, copies: Container[str]) -> Signature:
+    """Equal for processes that do the same. `copies`: the controls, which what is no trial leaves out."""
     if job.process in TRIALS:
         return job.process, frozenset(job.cells), part.blocks, bool(part.stages)
     return job.process, frozenset(cell for cell in job.cells if cell not in copies), 0, False
@@ -158,7 +168,8 @@ def _past(folder: RunFolder, manifest: Manifest, process: Process, lines: Sequen
     end = next((line for line in lines if isinstance(line, End)), None)
     if end is None:
         return None
-    kind, cells, blocks, staged = signature(manifest.plan, process)
+    part = part_of(manifest.plan, process.part)
+    kind, cells, blocks, staged = signature(part, process, twins(manifest.plan))
     around_s = 0.0 if process.wall_s is None else max(0.0, process.wall_s - end.wall_s)
     peaks = [line.peak_bytes for line in lines if isinstance(line, Memory | End) and line.peak_bytes]
     return Past(

@@ -19,11 +19,11 @@ that the last run of the suite decided on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from harness.history import TRIALS, CellCost, History, Past, read_history, signature, twins
+from harness.history import TRIALS, CellCost, History, Past, Signature, read_history, signature, twins
 from harness.records import Environment, FollowUp, Part, Plan
 from harness.schedule import Job, JobKey, cells_of, follow_up_jobs, part_of, planned_jobs, rounds
 from harness.systems import load_system
@@ -71,27 +71,63 @@ class Prediction:
     """What it is predicted from."""
 
 
-def predict(plan: Plan, history: History, environment: Environment) -> Prediction:
-    jobs = planned_jobs(plan)
-    added = list(chain.from_iterable(follow_up_jobs(plan, _likely(plan, history.follow_ups))))
-    expected = {job.key: _expected(job, plan, history) for job in (*jobs, *added)}
-    turns = [[expected[job.key] for job in beside] for beside in rounds((*jobs, *added), plan, environment)]
-    between = len(turns) * history.between_s
-    low, high = (
-        between + sum(max(one.low_s for one in turn) for turn in turns),
-        between + sum(max(one.high_s for one in turn) for turn in turns),
+@dataclass(frozen=True)
+class Basis:
+    """A plan and what is known of its cells and processes."""
+
+    plan: Plan
+    history: History
+    copies: Mapping[str, str]
+    costs: Mapping[str, CellCost]
+    """Of the newest run that has each cell, averaged over its trials."""
+    alike: Mapping[Signature, Sequence[Past]]
+    """Of the newest run that has any."""
+    trials: Sequence[Past]
+
+    def cost(self, cell: str) -> CellCost | None:
+        """A cell stands for its twin."""
+        return self.costs.get(cell) or self.costs.get(self.copies.get(cell, cell))
+
+    @property
+    def fixed_s(self) -> float:
+        return _mean(one.import_s for one in self.trials) if self.trials else START_S
+
+
+def basis(plan: Plan, history: History) -> Basis:
+    alike: dict[Signature, list[Past]] = {}
+    costs: dict[str, list[tuple[str, CellCost]]] = {}
+    for one in history.past:
+        alike.setdefault(one.signature, []).append(one)
+        for cell, cost in one.costs.items():
+            costs.setdefault(cell, []).append((one.run, cost))
+    return Basis(
+        plan=plan,
+        history=history,
+        copies=twins(plan),
+        costs={cell: _mean_cost([cost for run, cost in found if run == found[0][0]]) for cell, found in costs.items()},
+        alike={kind: [one for one in found if one.run == found[0].run] for kind, found in alike.items()},
+        trials=[one for one in history.past if one.costs],
     )
+
+
+def predict(plan: Plan, history: History, environment: Environment) -> Prediction:
+    known = basis(plan, history)
+    added = list(chain.from_iterable(follow_up_jobs(plan, _likely(plan, history.follow_ups))))
+    jobs = [job for job in (*planned_jobs(plan), *added) if not set(job.cells) <= history.failed]
+    expected = {job.key: _expected(job, known) for job in jobs}
+    turns = [[expected[job.key] for job in beside] for beside in rounds(jobs, plan, environment)]
+    between = len(turns) * history.between_s
     cells = sum(len(part.cells) for part in plan.parts)
+    records = cells * (RECORD_BYTES if history.record_bytes is None else history.record_bytes)
     return Prediction(
         cells=cells,
         processes=len(expected),
-        follow_ups=len(added),
+        follow_ups=sum(job in jobs for job in added),
         unseen=sum(not one.seen for one in expected.values()),
-        low_s=_within_budget(plan, low),
-        high_s=_within_budget(plan, high),
+        low_s=_within_budget(plan, between + sum(max(one.low_s for one in turn) for turn in turns)),
+        high_s=_within_budget(plan, between + sum(max(one.high_s for one in turn) for turn in turns)),
         peak_bytes=max((one.peak_bytes for one in expected.values()), default=0.0),
-        disk_bytes=sum(one.file_bytes for one in expected.values())
-        + cells * (RECORD_BYTES if history.record_bytes is None else history.record_bytes),
+        disk_bytes=sum(one.file_bytes for one in expected.values()) + records,
         runs=history.runs,
     )
 
@@ -102,8 +138,8 @@ def predicted(results: Path, plan: Plan, environment: Environment) -> Prediction
 
 def expected_walls(results: Path, plan: Plan, environment: Environment) -> dict[JobKey, float]:
     """Seconds of each process that earlier runs let expect, for the first guess at the time left."""
-    history = read_history(results, plan, environment.machine_id)
-    found = (_expected(job, plan, history) for job in planned_jobs(plan)) if history.past else ()
+    known = basis(plan, read_history(results, plan, environment.machine_id))
+    found = [_expected(job, known) for job in planned_jobs(plan)] if known.history.past else []
     return {one.job.key: one.low_s for one in found if one.seen}
 
 
@@ -121,36 +157,25 @@ def _likely(plan: Plan, earlier: Iterable[FollowUp]) -> list[FollowUp]:
     return [one.model_copy(update={"trials": plan.trials}) if one.process == "recheck" else one for one in held]
 
 
-def _expected(job: Job, plan: Plan, history: History) -> Expected:
-    part = part_of(plan, job.part)
-    like = _exactly(job, plan, history)
-    seconds = _seconds(job, part, like, plan, history)
-    low = high = seconds
-    if low is None or high is None:
-        flops = _flops(job, part)
-        low, high = START_S + flops / FAST, START_S + flops / SLOW
+def _expected(job: Job, known: Basis) -> Expected:
+    part = part_of(known.plan, job.part)
+    alive = replace(job, cells=tuple(cell for cell in job.cells if cell not in known.history.failed))
+    like = known.alike.get(signature(part, job, known.copies)) or known.alike.get(signature(part, alive, known.copies))
+    seconds = _seconds(alive, part, like or (), known)
+    flops = _flops(job, part) if seconds is None else 0.0
     return Expected(
         job=job,
-        low_s=low,
-        high_s=high,
-        peak_bytes=_peak(job, part, like, history),
-        file_bytes=_mean(one.file_bytes for one in like) if like else _file_bytes(job, part),
+        low_s=START_S + flops / FAST if seconds is None else seconds,
+        high_s=START_S + flops / SLOW if seconds is None else seconds,
+        peak_bytes=_peak(job, part, like or (), known.history),
+        file_bytes=_mean(one.file_bytes for one in like) if like else _file_bytes(alive, part),
         seen=seconds is not None,
     )
 
 
-def _exactly(job: Job, plan: Plan, history: History) -> list[Past]:
-    """Rule (1): of the newest run that has any."""
-    wanted = signature(plan, job)
-    alike = [one for one in history.past if one.signature == wanted]
-    return [one for one in alike if one.run == alike[0].run]
-
-
-def _seconds(job: Job, part: Part, like: Sequence[Past], plan: Plan, history: History) -> float | None:
-    copies, costs = twins(plan), _costs(history)
-    called = [cell for cell in job.cells if job.process in TRIALS or cell not in copies]
-    known = {cell: costs.get(cell) or costs.get(copies.get(cell, cell)) for cell in called}
-    cells = {cell: cost for cell, cost in known.items() if cost is not None}
+def _seconds(job: Job, part: Part, like: Sequence[Past], known: Basis) -> float | None:
+    called = [cell for cell in job.cells if job.process in TRIALS or cell not in known.copies]
+    cells = {cell: cost for cell in called if (cost := known.cost(cell)) is not None}
     if like and job.process == "prepare" and len(cells) == len(called):
         warm = _mean(one.import_s + one.own_s for one in like) + sum(one.first_call_s for one in cells.values())
         return min(warm, _mean(one.wall_s for one in like))
@@ -158,42 +183,29 @@ def _seconds(job: Job, part: Part, like: Sequence[Past], plan: Plan, history: Hi
         return _mean(one.wall_s for one in like)
     if len(cells) < len(called):
         return None
-    return _trial(cells, part, history) if job.process in TRIALS else _few_calls(job, cells, history)
+    return _trial(cells, part, known) if job.process in TRIALS else _few_calls(job, cells, known)
 
 
-def _trial(cells: Mapping[str, CellCost], part: Part, history: History) -> float:
+def _trial(cells: Mapping[str, CellCost], part: Part, known: Basis) -> float:
     """Rule (2)."""
-    trials = [one for one in history.past if one.costs]
-    own = _mean(one.own_s / len(one.cells) for one in trials)
-    blocks = _mean(one.blocks for one in trials)
+    own = _mean(one.own_s / len(one.cells) for one in known.trials)
+    blocks = _mean(one.blocks for one in known.trials)
     sampled = sum(cell.trial_s(part.blocks, bool(part.stages)) for cell in cells.values())
-    return _fixed(trials) + sampled + len(cells) * own / 2 * (1 + part.blocks / blocks)
+    return known.fixed_s + sampled + len(cells) * own / 2 * (1 + part.blocks / blocks)
 
 
-def _few_calls(job: Job, cells: Mapping[str, CellCost], history: History) -> float:
+def _few_calls(job: Job, cells: Mapping[str, CellCost], known: Basis) -> float:
     """Rule (3)."""
-    trials = [one for one in history.past if one.costs]
-    costs = _costs(history)
-    kin = [one for one in history.past if one.process == job.process and one.cells & set(job.cells)]
-    kin = [one for one in kin if all(cell in costs for cell in one.cells)]
+    wanted = set(cells)
+    kin = [one for one in known.history.past if one.process == job.process and one.cells & wanted]
+    kin = [one for one in kin if all(cell in known.costs for cell in one.cells)]
     if not kin:
         calls = CALLS.get(job.process, 1)
-        return _fixed(trials) + sum(one.first_call_s + (calls - 1) * one.call_s for one in cells.values())
-    nearest = max(kin, key=lambda one: len(one.cells & set(job.cells)) / len(one.cells | set(job.cells)))
-    theirs = sum(costs[cell].first_call_s for cell in nearest.cells)
+        return known.fixed_s + sum(one.first_call_s + (calls - 1) * one.call_s for one in cells.values())
+    nearest = max(kin, key=lambda one: len(one.cells & wanted) / len(one.cells | wanted))
+    theirs = sum(known.costs[cell].first_call_s for cell in nearest.cells)
     ours = sum(cell.first_call_s for cell in cells.values())
     return nearest.import_s + (nearest.wall_s - nearest.import_s) * ours / max(theirs, 1e-9)
-
-
-def _costs(history: History) -> dict[str, CellCost]:
-    """Of the newest run that has each cell, averaged over its trials; a cell stands for its twin."""
-    found: dict[str, tuple[str, list[CellCost]]] = {}
-    for one in history.past:
-        for cell, cost in one.costs.items():
-            run, costs = found.setdefault(cell, (one.run, []))
-            if run == one.run:
-                costs.append(cost)
-    return {cell: _mean_cost(costs) for cell, (_, costs) in found.items()}
 
 
 def _mean_cost(costs: Sequence[CellCost]) -> CellCost:
@@ -205,10 +217,6 @@ def _mean_cost(costs: Sequence[CellCost]) -> CellCost:
         bare_s=_mean(one.bare_s for one in costs),
         staged_s=_mean(staged) if staged else None,
     )
-
-
-def _fixed(past: Sequence[Past]) -> float:
-    return _mean(one.import_s for one in past) if past else START_S
 
 
 def _flops(job: Job, part: Part) -> float:
@@ -224,9 +232,9 @@ def _flops(job: Job, part: Part) -> float:
 
 
 def _peak(job: Job, part: Part, like: Sequence[Past], history: History) -> float:
-    """Recorded of its like, else of its kind with any of its cells, else what the formulas say."""
-    kin = [one for one in history.past if one.process == job.process and one.cells & set(job.cells)]
-    for group in (like, kin):
+    """Recorded of its like, else of any with some of its cells, of its own kind first; else what the formulas say."""
+    kin = [one for one in history.past if one.cells & set(job.cells)]
+    for group in (like, [one for one in kin if one.process == job.process], kin):
         known = [one.peak_bytes for one in group if one.peak_bytes]
         if known:
             return float(max(known))

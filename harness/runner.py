@@ -56,8 +56,9 @@ def run_plan(
         return folder
     systems = {part.system: load_system(part.system) for part in plan.parts}
     fresh = folder is None
-    ceilings = ceilings_for(plan, results, progress) if fresh else ()
-    calibrated, words = calibration_state(results, plan, where) if fresh and plan.purpose == "measure" else (None, "")
+    compares = fresh and plan.purpose == "measure"
+    ceilings = ceilings_for(plan, results, progress) if compares else ()
+    calibrated, words = calibration_state(results, plan, where) if compares else (None, "")
     if words:
         progress.note(words)
     expected = expected_walls(results, plan, where)

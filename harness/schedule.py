@@ -52,9 +52,7 @@ def planned_jobs(plan: Plan) -> list[Job]:
             jobs.append(Job("sameness", part.name, 0, 0, tuple(cell.id for cell in part.cells)))
         if part.memory:
             jobs += [
-                Job("memory", part.name, group_of(part, cell), 0, (cell.id,))
-                for cell in part.cells
-                if not cell.control
+                Job("memory", part.name, group_of(part, cell), 0, (cell.id,)) for cell in part.cells if not cell.control
             ]
     for trial in range(1, plan.trials + 1):
         jobs += [

@@ -11,7 +11,7 @@ import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,15 +133,19 @@ def find_run(results: Path, name: str | None) -> RunFolder:
 
 
 def append_line(file: BinaryIO, record: Line) -> None:
-    """One record, on disk before this returns. A full disk may take a part of it: then nothing may follow."""
-    line = _text(record).encode() + b"\n"
+    append_lines(file, [record])
+
+
+def append_lines(file: BinaryIO, records: Iterable[Line]) -> None:
+    """Records, on disk before this returns. A full disk may take a part of them: then nothing may follow."""
+    lines = b"".join(_text(record).encode() + b"\n" for record in records)
     try:
-        written = file.write(line)
+        written = file.write(lines)
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
         raise StoreError(f"{file.name}: could not be written: {error.strerror}") from None
-    if written != len(line):
+    if written != len(lines):
         raise StoreError(f"{file.name}: could not be written: only a part of a record fitted")
 
 

@@ -1,5 +1,6 @@
-"""What every clock must keep, on a queue whose work takes a known time. Each rule takes a clock and a way to queue work
-of so many seconds, and returns what was read beside what is true; `slack_s` is what the queue itself may add per launch.
+"""What every clock must keep, on a queue whose work takes a known time. Each rule takes a clock, a way to queue work of
+so many seconds and a unit of it, a tenth of which can be queued too; it returns what was read beside what is true.
+`slack_s` is what the queue itself may add per launch.
 """
 
 from __future__ import annotations

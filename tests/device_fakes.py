@@ -1,9 +1,10 @@
 """Systems whose work goes into a queue, on the virtual device and on a CUDA device that is none.
 
-    QUEUED     as PLAIN and STAGED, but the work is launched: the host is through long before it is done
-    ON_CUDA    asks for device cuda. In a worker, this module puts a made-up device into torch: its queue is the virtual
-               clock's, its management library calls every ninth reading throttled. `fault: unsupported` raises what torch
-               does for an operator that a device lacks; `fault: lost` takes the device with it
+QUEUED     as STAGED, but the work is launched: the host is through long before it is done
+ON_CUDA    asks for device cuda. In a worker, this module puts a made-up torch in the place of torch, with a device
+           in it whose queue is the virtual clock's, and a management library that calls every ninth reading
+           throttled. `fault: unsupported` raises what torch does for an operator that a device lacks;
+           `fault: lost` takes the device with it
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from harness.measure.virtual import CLOCK
 from harness.system import Switch
 from tests.fakes import BASE_S, PACE, STAGE_S, Fake, FakeModel, no_time_but_the_stages
-
-
-def launched(variant: Mapping[str, str]) -> None:
-    CLOCK.launch(BASE_S * (2.0 if variant["pace"] == "slow" else 1.0))
 
 
 @dataclass
@@ -33,8 +31,7 @@ class Queued(Fake):
         return forward
 
 
-QUEUED = Queued("queued", (PACE,), launched)
-STAGED = Queued("staged", (PACE,), no_time_but_the_stages, stages={"first": "first", "second": "second"})
+QUEUED = Queued("queued", (PACE,), no_time_but_the_stages, stages={"first": "first", "second": "second"})
 
 FAULT = Switch("fault", ("none", "unsupported", "lost"), "exact", "fake 8")
 UNSUPPORTED = "Could not run 'aten::addmm' with arguments from the 'SparseCsrCUDA' backend."
@@ -42,7 +39,7 @@ LOST = "CUDA error: an illegal memory access was encountered\nFor debugging cons
 
 
 def on_the_device(variant: Mapping[str, str]) -> None:
-    launched(variant)
+    CLOCK.launch(BASE_S * (2.0 if variant["pace"] == "slow" else 1.0))
     if variant["fault"] == "unsupported":
         raise NotImplementedError(UNSUPPORTED)
     if variant["fault"] == "lost":
@@ -54,11 +51,7 @@ ON_CUDA = Fake("on_cuda", (PACE, FAULT), on_the_device, devices=("cuda", "cpu"))
 
 
 def _plant() -> Any:
-    """Only in a worker: torch's CUDA module with a device in it."""
-    from types import SimpleNamespace
-
-    import torch
-
+    """Only in a worker, which imports torch when it has loaded its system."""
     from harness.measure import canary
     from tests.device_helpers import FakeDevice, FakeNvml
 
@@ -84,8 +77,15 @@ def _plant() -> Any:
 
     device = Device(float)
     device.queue = CLOCK
-    for name in ("Event", "synchronize", "current_device", "get_device_properties"):
-        setattr(torch.cuda, name, getattr(device, name))
+    backends = SimpleNamespace(cudnn=SimpleNamespace(), cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False)))
+    sys.modules["torch"] = SimpleNamespace(
+        cuda=device,
+        backends=backends,
+        set_num_threads=print,
+        set_flush_denormal=print,
+        set_float32_matmul_precision=print,
+        get_float32_matmul_precision=lambda: "highest",
+    )
     sys.modules["pynvml"] = Nvml()
     canary.DeviceCanary = lambda _: canary.VirtualCanary(CLOCK)
     return device

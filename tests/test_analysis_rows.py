@@ -54,7 +54,7 @@ def test_everything_else_a_worker_wrote_reaches_the_row_of_its_cell():
 
 
 def test_the_harness_accounts_for_its_own_time():
-    assert analysed(world()).harness_share == pytest.approx(0.05)
+    assert analysed(world()).harness_share == pytest.approx(0.5 / 9)
 
 
 def test_a_run_is_analysed_from_its_folder_alone(tmp_path):

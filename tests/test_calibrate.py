@@ -193,6 +193,7 @@ def test_the_newest_takes_the_place_of_this_machines_and_of_no_other(tmp_path: P
     store(tmp_path, made(run="first"))
     store(tmp_path, made(run="other", machine_id="there"))
     store(tmp_path, made(run="second"))
+    store(tmp_path, made(run="an older one once more", made="2025-12-31T00:00:00+00:00"))
     assert state(tmp_path)[0] == made(run="second")
     there, _ = calibration_state(tmp_path, World(CELLS).plan, HERE.model_copy(update={"machine_id": "there"}), NOW)
     assert there is not None and there.run == "other"

@@ -36,8 +36,8 @@ orders = json.loads(sys.argv[1])
 log = open(sys.argv[0] + ".log", "a")
 names = ("OMP_NUM_THREADS", "MALLOC_MMAP_MAX_")
 print(json.dumps([orders["threads"], *(os.environ.get(name) for name in names), os.getpid()]), file=log)
-readings = {"copy": 1e10, **{dtype: 1e11 for dtype in orders["dtypes"]}}
-print(json.dumps({"passes": [readings] * orders["passes"], "cache_bytes": 1000}))
+rates = {"copy": 1e10, **{dtype: 1e11 for dtype in orders["dtypes"]}}
+print(json.dumps({"passes": [{"rates": rates, "lost_share": 0.01}] * orders["passes"], "cache_bytes": 1000}))
 """
 
 
@@ -84,9 +84,10 @@ def test_small_problems_give_a_positive_rate_for_every_kernel(monkeypatch):
     dtypes = ("float32", "float64", "complex64", "complex128")
     found = measuring.measure("cpu", 1, dtypes, 2, (1 << 16, 1 << 17))
     assert len(found) == 2
-    for readings in found:
-        assert set(readings) == {"copy", *dtypes}
-        assert all(rate > 0 for rate in readings.values())
+    for one in found:
+        assert set(one["rates"]) == {"copy", *dtypes}
+        assert all(rate > 0 for rate in one["rates"].values())
+        assert one["lost_share"] is None or one["lost_share"] >= 0
 
 
 @pytest.mark.parametrize("how", ["advance", "launch"])
@@ -110,7 +111,8 @@ def test_a_disturbed_machine_gets_all_passes_and_a_quiet_one_two(monkeypatch):
     falling = iter([8.0, 4.0, 2.0, 1.0])
     monkeypatch.setattr(measuring, "rate", lambda *_: next(falling))
     monkeypatch.setattr(measuring, "_copies", lambda *_: iter([(None, 1.0)]))
-    assert measuring.measure("cpu", 1, (), 4, (1,)) == [{"copy": rate} for rate in (8.0, 4.0, 2.0, 1.0)]
+    found = measuring.measure("cpu", 1, (), 4, (1,))
+    assert [one["rates"] for one in found] == [{"copy": rate} for rate in (8.0, 4.0, 2.0, 1.0)]
     monkeypatch.setattr(measuring, "rate", lambda *_: 1.0)
     assert len(measuring.measure("cpu", 1, (), 4, (1,))) == 2
 
@@ -147,10 +149,16 @@ def test_caches_shared_by_several_cores_count_once(tmp_path):
 
 
 def test_the_best_of_all_passes_of_all_processes_is_the_ceiling():
-    passes = [[(1.0, 10.0), (2.0, 40.0)], [(1.6, 20.0)]]
-    processes = [{"passes": [{"copy": copy, "float32": gemm} for copy, gemm in of], "cache_bytes": 7} for of in passes]
+    passes = [[(1.0, 10.0, 0.3), (2.0, 40.0, 0.2)], [(1.6, 20.0, 0.4)]]
+    processes = [
+        {
+            "passes": [{"rates": {"copy": copy, "float32": gemm}, "lost_share": lost} for copy, gemm, lost in of],
+            "cache_bytes": 7,
+        }
+        for of in passes
+    ]
     [one] = best(Setting("cpu", 2, "keep", ("float32",)), processes)
-    assert (one.copy_bytes_per_s, one.gemm_flops_per_s, one.spread) == (2.0, 40.0, 0.75)
+    assert (one.copy_bytes_per_s, one.gemm_flops_per_s, one.spread, one.lost_share) == (2.0, 40.0, 0.75, 0.2)
     assert (one.threads, one.allocator, one.dtype, one.cache_bytes) == (2, "keep", "float32", 7)
 
 
@@ -211,6 +219,17 @@ def test_stale_or_foreign_ceilings_are_measured_anew(tmp_path, planted, machine,
     assert len(started(planted)) == anew
     known = read_ceilings(tmp_path).machines
     assert len(known[machine_id()]) == 2 and (machine == machine_id() or known[machine] == both)
+
+
+def test_what_a_busy_machine_gave_serves_its_run_and_is_not_kept(tmp_path, monkeypatch):
+    log = worker(tmp_path, monkeypatch, PLANTED.replace("0.01", "0.06"))
+    notes = Notes()
+    for runs in (1, 2):
+        found = ceilings_for(plan_under(), tmp_path / "results", notes)
+        assert [one.lost_share for one in found] == [0.06, 0.06]
+        assert len(started(log)) == runs
+    assert "other programs took 6% of the time" in notes.said[1] and "not kept (2 of 2)" in notes.said[1]
+    assert read_ceilings(tmp_path / "results") == Ceilings()
 
 
 def test_a_damaged_file_is_told_and_replaced(tmp_path, planted):
@@ -284,6 +303,7 @@ def test_the_command_measures_in_earnest_prints_a_table_and_stores_it(tmp_path, 
     """The program and its process as they are; only the problems are smaller."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ceilings, "measure", partial(ceilings.measure, worker=("-P", "-c", SMALL)))
+    monkeypatch.setattr(ceilings, "QUIET", 1.0)  # whatever else runs beside the tests
     words = ("ceilings", "--threads", "1", "--allocator", "keep", "--dtype", "float32", "--rounds", "1")
     monkeypatch.setattr(sys, "argv", ["semh", *words])
     with pytest.raises(SystemExit) as ended:

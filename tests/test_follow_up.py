@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import harness
 from harness.analysis import analyse
 from harness.follow_up import PAIRS, announced, follow_ups
 from harness.progress import describe
@@ -101,6 +102,17 @@ def test_the_trials_alone_make_the_estimates(again: tuple[RunFolder, Recorder]) 
     for part in analyse(again[0]).parts:
         assert part.trials == TRIALS
         assert all(len(one.trials) == TRIALS for one in part.contrasts)
+
+
+def test_the_report_shows_the_word_and_both_ratios(again: tuple[RunFolder, Recorder], tmp_path: Path) -> None:
+    page = harness.conclude(again[0], tmp_path).report
+    markdown = page.with_name("report.md").read_text()
+    table = markdown.split("Measured once more")[1].split("**")[1]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == 2 or "crosstalk" not in table
+    for word in ("✓ recurred", "✕ did not recur", "! cross-talk"):
+        assert word in markdown and word.split(" ", 1)[1] in page.read_text()
+    assert "did not recur: 1.3" in markdown and "cross-talk: inside a trial 0.5" in markdown
 
 
 # What is decided, from verdicts made of thin air.

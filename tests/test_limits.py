@@ -102,9 +102,7 @@ def test_a_beaten_floor_is_the_ceilings_fault_and_is_said_everywhere():
     assert found["encoder"].fault == "faster than the floor: the ceiling was measured too low"
     assert "encoder forward: faster than the floor: the ceiling was measured too low" in summary(analysis, "base").notes
     assert not found["head"].fault
-    said = (
-        "base, encoder forward: faster than the floor: the ceiling was measured too low (0.25 [0.25, 0.25] times"
-    )
+    said = "base, encoder forward: faster than the floor: the ceiling was measured too low (0.25 [0.25, 0.25] times"
     assert said in Page(html.page(view(manifest, analysis))).text
     assert said in markdown.document(view(manifest, analysis)).replace("\\", "")
     assert "faster than the floor" in printed(terminal(manifest, analysis, "r"), 200)

@@ -154,6 +154,15 @@ def test_without_a_record_the_flops_give_a_range_that_says_so(tmp_path: Path) ->
     assert "8 processes" in said and " to " in said and "by their FLOPs alone" in said
 
 
+def test_a_cell_that_failed_last_time_is_taken_to_fail_again() -> None:
+    alive = trial(cells=("base", "control"))
+    once = (past("prepare", ALL[:2], 3.0), past("sameness", ALL[:2], 4.0), past("memory", ("base",), 5.0))
+    history = History(past=(*once, alive), between_s=0.0, failed=frozenset({"new"}))
+    found = predict(planned(memory=True), history, HERE)
+    assert found.unseen == 0 and found.processes == 1 + 1 + 1 + 6
+    assert found.low_s == pytest.approx(3.0 + 4.0 + 5.0 + 6 * alive.wall_s)
+
+
 def test_the_table_names_its_sources_and_what_is_not_known() -> None:
     known = predict(planned(), SEEN, HERE)
     assert ": from r\n" in plan_cost(known, "").plain

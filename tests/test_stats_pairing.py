@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.stats import noise
 from harness.stats.interval import ratio_interval
-from harness.stats.pairing import bracket, paired, pairs
+from harness.stats.pairing import Comparison, bracket, pair_each, paired, pairs
 
 A, B = ("a", "bare"), ("b", "bare")
 
@@ -75,6 +75,48 @@ def test_a_block_without_one_of_the_arms_or_with_a_time_below_the_clock_gives_no
     assert pairs([block(sample("a", 1.0)), block(sample("a", 0.0), sample("b", 1.0, 1))], A, B) == []
     nothing = paired([], one_thread=True)
     assert (nothing.clock, nothing.logs) == ("none", ())
+
+
+def in_stages(cell, encoder, position, **more):
+    return sample(cell, 9.0, position, arm="staged", stages={"encoder": encoder}, **more)
+
+
+def test_a_stage_is_compared_with_the_same_stage_of_the_baselines_around_it():
+    long = block(
+        in_stages("b", 1.0, 0), in_stages("a", 4.0, 1, cpu=1.0), in_stages("b", 4.0, 2), in_stages("b", 100.0, 3)
+    )
+    (only,) = pair_each([long], [Comparison("a", "b", "encoder")], one_thread=True).values()
+    assert only.logs == pytest.approx([math.log(4.0) - math.log(2.0)])
+    (none,) = pair_each([long], [Comparison("a", "b", "head")], one_thread=True).values()
+    assert (none.clock, none.logs) == ("none", ())
+
+
+def test_many_comparisons_at_once_are_those_made_one_by_one():
+    blocks = blocks_of([(0.02, 0.01), (0.05, 0.04)])
+    found = pair_each(blocks, [Comparison("a", "b"), Comparison("b", "a")], one_thread=True)
+    assert found[Comparison("a", "b")] == paired(pairs(blocks, A, B), one_thread=True)
+    assert found[Comparison("b", "a")] == paired(pairs(blocks, B, A), one_thread=True)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "of", "trials", "degraded", "kept"),
+    [(5, 10, 2, False, 10), (4, 12, 4, False, 16), (3, 12, 4, True, 48), (4, 12, 3, True, 36)],
+)
+def test_a_stage_rests_on_half_its_pairs_or_on_a_third_of_them_in_four_trials(quiet, of, trials, degraded, kept):
+    """Quiet pairs show a factor of 2, disturbed ones of 3; process time, which would show 1, is not asked."""
+    made = [
+        block(
+            in_stages("b", 0.01, 0, cpu=1.0),
+            in_stages("a", 0.02 if number < quiet else 0.03, 1, cpu=1.0, lost=0.0 if number < quiet else 0.5),
+            trial=trial,
+            number=number,
+        )
+        for trial in range(1, trials + 1)
+        for number in range(of)
+    ]
+    (found,) = pair_each(made, [Comparison("a", "b", "encoder")], one_thread=True).values()
+    assert (found.clock, found.degraded, found.kept) == ("wall", degraded, kept)
+    assert found.logs == pytest.approx([math.log(3 if degraded else 2)] * trials)
 
 
 def disturbed(bad: int, of: int, cpu: float | None = 0.01, threads: int = 1):

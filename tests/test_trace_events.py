@@ -202,6 +202,11 @@ def test_the_record_alone_makes_the_tables_and_what_is_hostile_stays_text():
     assert widths == {4, 5}
 
 
+def test_a_compiled_graph_is_one_operator_with_a_short_name():
+    page = markdown(compare(operators("a", 1, **{"## Call CompiledFxGraph fwzju6y5ekxhc66f5nac ##": (6, 0.5)})))
+    assert "| compiled graph fwzju6y5 | 6 |" in page and "Mean of 1 traced call, " in page
+
+
 def test_the_tables_say_that_only_a_run_measures():
     page = markdown(compare(operators("a", 1, mm=(1, 0.5)), operators("b", 1)))
     assert "inflated by the profiler" in page and "only \\`semh run\\` measures" in page

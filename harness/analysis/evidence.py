@@ -136,12 +136,12 @@ def _complete(evidence: Evidence, counted: set[tuple[int, int]]) -> int:
 
 
 def harness_share(manifest: Manifest, lines: Lines) -> float | None:
-    """Of the wall time of all trials that ended well, the part that was neither import, warm-up nor sample.
+    """Of the wall time of all trials that ended well, imports aside, the part that was neither warm-up nor sample.
 
     None under a virtual clock, whose samples may be longer than the wall time they took.
     """
     trials = [process for process in manifest.processes if _counts(process)]
     ends = [line for process in trials for line in lines[process.number] if isinstance(line, End)]
-    wall = sum(end.wall_s for end in ends)
-    own = sum(end.wall_s - end.import_s - end.sampled_s for end in ends)
+    wall = sum(end.wall_s - end.import_s for end in ends)
+    own = wall - sum(end.sampled_s for end in ends)
     return own / wall if wall > 0 and own >= 0 else None

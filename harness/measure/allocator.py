@@ -1,12 +1,13 @@
 """What an allocator has handed out, read at marks: one small protocol for every device.
 
 `mark()` is called while the reader is open, `readings()` once after it was closed. A reading says how much was alive
-at its mark and the most that was alive since the mark before, in bytes as requested. Only allocations that go through
-torch count: a library's own scratch memory shows in the process's resident size alone.
+at its mark and the most that was alive since the mark before. Only allocations that go through torch count: a library's
+own scratch memory shows in the process's resident size alone.
 
-    cpu         torch's profiler reports every allocation of the calling thread; marks are ranges in the same stream of
-                events. What is freed inside and was allocated before is not seen.
-    cuda, xpu   the caching allocator's own statistics, kept on the host in the order of issue: nothing to wait for.
+    cpu         torch's profiler reports every allocation of the calling thread, in bytes as requested; marks are ranges
+                in the same stream of events. What is freed inside and was allocated before is not seen.
+    cuda, xpu   the caching allocator's own statistics, in its blocks (multiples of 512 bytes), kept on the host in the
+                order of issue: nothing to wait for.
 """
 
 from __future__ import annotations

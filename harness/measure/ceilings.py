@@ -33,11 +33,12 @@ from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 import psutil
 
 from harness.measure.clock import Clock, clock_of
+from harness.measure.lost import Watch
 from harness.measure.parent import die_with_parent
 
 COPY_S = 0.06
@@ -53,8 +54,13 @@ MOST_BYTES = 8 << 30
 COPY = "copy"
 
 Work = Callable[[], Any]
-Readings = dict[str, float]
-"""`copy` in bytes/s; a dtype in real FLOP/s."""
+
+
+class Pass(TypedDict):
+    rates: dict[str, float]
+    """`copy` in bytes/s; a dtype in real FLOP/s."""
+    lost_share: float | None
+    """Of the pass, as `lost` reads it; None where the work is not the host's."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -70,18 +76,20 @@ def main(arguments: Sequence[str]) -> None:
     json.dump({"passes": passes, "cache_bytes": cache}, sys.stdout)
 
 
-def measure(device: str, threads: int, dtypes: Sequence[str], passes: int, sizes: Sequence[int]) -> list[Readings]:
-    """One set of readings per pass. `sizes` are working sets in bytes."""
-    clock = clock_of(device)
-    found: list[Readings] = []
+def measure(device: str, threads: int, dtypes: Sequence[str], passes: int, sizes: Sequence[int]) -> list[Pass]:
+    """`sizes` are working sets in bytes."""
+    clock, watch = clock_of(device), Watch(threads)
+    found: list[Pass] = []
     with ExitStack() as pool:
         copies = [one for size in sizes for one in _copies(device, threads, size, pool)]
         for _ in range(passes):
-            readings = {COPY: max(rate(clock, work, amount, COPY_S) for work, amount in copies)}
+            before = watch.read()
+            rates = {COPY: max(rate(clock, work, amount, COPY_S) for work, amount in copies)}
             for dtype in dtypes:
-                readings[dtype] = max(_product_rates(clock, device, dtype))
-            found.append(readings)
-            if all(agreed([readings[key] for readings in found]) for key in readings):
+                rates[dtype] = max(_product_rates(clock, device, dtype))
+            lost = watch.between(before, watch.read()).share if device == "cpu" else None
+            found.append({"rates": rates, "lost_share": lost})
+            if all(agreed([one["rates"][key] for one in found]) for key in rates):
                 break
     return found
 

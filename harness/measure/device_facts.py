@@ -16,7 +16,12 @@ from harness.measure.device import Facts
 from harness.measure.device_watch import NvmlSensor, Sensor, sensor_of
 from harness.records import Value
 
-OVERRIDES = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+OVERRIDES = (
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ALLOC_CONF",
+)
 """Variables of the surroundings that change what a device does; told where they are set."""
 
 

@@ -21,9 +21,7 @@ USED = 0.05
 Told = tuple[str, str, str]
 
 
-def device_findings(
-    ask: Callable[[str], Facts] = devices.facts, nvml: Callable[[], Any] | None = None
-) -> list[Told]:
+def device_findings(ask: Callable[[str], Facts] = devices.facts, nvml: Callable[[], Any] | None = None) -> list[Told]:
     return [told for name in devices.DEVICES for told in _of(name, ask(name), nvml or _nvml)]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Watch:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.schedstat = has_schedstat()
+        self.tasks: list[str] = []
+        self.files: list[int] = []
 
     def read(self) -> Reading:
         wait = self._wait() if self.schedstat else None
@@ -65,10 +68,22 @@ class Watch:
         return Lost(cpu_s=cpu * 1e-9, share=share)
 
     def _wait(self) -> int:
+        tasks = os.listdir(TASKS)  # noqa: PTH208 - iterdir makes an object per thread; this runs around every sample
+        if tasks != self.tasks:
+            self._open(tasks)
         total = 0
-        for task in os.listdir(TASKS):  # noqa: PTH208 - iterdir makes an object per thread; this runs around every sample
+        for file in self.files:
             try:
-                total += int((TASKS / task / "schedstat").read_bytes().split()[1])
+                total += int(os.pread(file, 100, 0).split()[1])
             except (OSError, IndexError):
                 continue  # a thread that ended between the listing and the read waits for nothing any more
         return total
+
+    def _open(self, tasks: list[str]) -> None:
+        """Once for as long as no thread comes or goes: opening costs twenty times what reading does."""
+        for file in self.files:
+            os.close(file)
+        self.tasks, self.files = tasks, []
+        for task in tasks:
+            with suppress(OSError):
+                self.files.append(os.open(f"{TASKS}/{task}/schedstat", os.O_RDONLY))

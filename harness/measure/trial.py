@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,14 +42,17 @@ def run_trial(shop: Workshop) -> None:
     warm = {id_: warm_up(shop, resident, clock) for id_, resident in residents.items()}
     warm_ups = {id_: record for id_, record in warm.items() if record is not None}
     bench = _Bench(shop, clock, residents, warm_ups)
+    gc.collect()
+    gc.freeze()  # what is alive now stays: to walk through torch's own objects costs more than many a block
     for number in range(shop.part.blocks):
         gc.collect()
         gc.disable()  # a collection inside a sample would be charged to whichever cell it hit
         block = bench.block(number)
         gc.enable()
         shop.write(block)
-    for record in warm_ups.values():
-        shop.write(record.model_copy(update={"steady": record.steady and bench.steady(record)}))
+    shop.write(
+        *(record.model_copy(update={"steady": record.steady and bench.steady(record)}) for record in warm_ups.values())
+    )
 
 
 def _build(shop: Workshop) -> dict[str, Resident]:
@@ -187,7 +190,7 @@ class _Bench:
         return bool(abs(np.log(first / np.median(others))) <= DRIFT)
 
     def _canary(self, position: int) -> Sample:
-        self.canary.sing()  # untimed: after a model's call the first song pays for cold caches, after a song none does
+        self.canary.sing(1)  # untimed: after a model's call the first song pays for cold caches, after a song none does
         timing = self._timed(self.canary.sing)
         return Sample(cell="canary", arm="canary", position=position, **timing._asdict())
 
@@ -226,4 +229,4 @@ class _Bench:
         noticed = self.watch.between(before, self.watch.read())
         if math.isnan(time_s):
             time_s, noticed = 0.0, replace(noticed, disturbed=WRAPPED)
-        return Timing(time_s, **asdict(noticed))
+        return Timing(time_s, **vars(noticed))

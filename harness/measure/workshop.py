@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.measure.device import works
 from harness.measure.resident import outcome_of
 from harness.records import Cell, Outcome, Part, Plan, Process
-from harness.store import append_line
+from harness.store import append_lines
 from harness.system import Batch, System
 
 BREADCRUMB_BYTES = 512
@@ -62,8 +62,8 @@ class Workshop:
     def device(self) -> str:
         return str(self.cells[0].conditions.get("device", self.system.devices[0]))
 
-    def write(self, record: Any) -> None:
-        append_line(self.file, record)
+    def write(self, *records: Any) -> None:
+        append_lines(self.file, records)
 
     def fail(self, outcome: Outcome) -> None:
         self.failed.add(outcome.cell)

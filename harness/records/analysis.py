@@ -309,4 +309,4 @@ class Analysis(Record):
     trials_planned: int
     abandoned: tuple[str, ...]
     harness_share: float | None
-    """Wall time of the trials' workers outside imports, warm-up and samples, over all their wall time."""
+    """Wall time of the trials' workers outside warm-up and samples, over all of it; imports aside in both."""

@@ -84,6 +84,8 @@ class Ceiling(Record):
     """When."""
     spread: float
     """Relative, between repetitions."""
+    lost_share: float | None = None
+    """Of the pass that others disturbed least; None on a device."""
     cache_bytes: int | None = None
     """Of the last-level caches together: data that stay in them never cross memory."""
     torch: str = ""

@@ -30,8 +30,8 @@ def effects_table(ordered: Sequence[Contrast], plan: Part, part: PartAnalysis, r
     if part.control:
         blank = (Entry(),) if under else ()
         ratio = part.control
-        shown = (numbers.with_interval(ratio), numbers.change(ratio), str(ratio.n), _percent(part.floor))
-        rest = (Entry(_percent(part.detectable)), Entry(), Entry(), Entry())
+        shown = (numbers.with_interval(ratio), numbers.change(ratio), str(ratio.n), numbers.bound(part.floor))
+        rest = (Entry(numbers.bound(part.detectable)), Entry(), Entry(), Entry())
         rows.append((Entry(words.CONTROL), *blank, Entry(mark=words.CONTROL_MARK), *map(Entry, shown), *rest))
     columns = (Column("Change"), *((UNDER,) if under else ()), Column("Verdict"), *FIGURES)
     return Table("Effects", columns, tuple(rows))
@@ -81,16 +81,12 @@ def _figures(contrast: Contrast) -> tuple[str, ...]:
         numbers.with_interval(ratio),
         numbers.change(ratio),
         str(ratio.n),
-        _percent(contrast.floor),
-        _percent(contrast.detectable),
+        numbers.bound(contrast.floor),
+        numbers.bound(contrast.detectable),
         words.to_settle(contrast),
         numbers.in_digits_of(location, ratio) if location is not None else "",
         kept,
     )
-
-
-def _percent(share: float | None) -> str:
-    return numbers.brief(share * 100, 2) if share is not None else ""
 
 
 def name(contrast: Contrast, run: Run) -> str:

@@ -73,12 +73,16 @@ def _sentences(plan: Part, part: PartAnalysis, run: Run) -> Iterator[str]:
 
 
 def _detectable(part: PartAnalysis, run: Run) -> Iterator[str]:
-    if part.family > 1:
+    if any(contrast.adjusted_p is not None for contrast in (*part.contrasts, *part.stage_contrasts)):
         together = "this run" if run.manifest.plan.family == "run" else "this part"
         yield (
-            f"The {part.family} contrasts of {together} were judged together (Benjamini-Hochberg): faster and slower "
-            "hold beside as many others. Detectable is the smallest change that would have been called with 80 % power "
-            "at this n and spread, were it the only one among them."
+            f"{words.count(part.family, 'contrast')} of {together}, stages too, were judged together "
+            "(Benjamini-Hochberg): faster and slower hold beside as many others."
+        )
+    if part.family:
+        yield (
+            "Detectable is the smallest change that would have been called with 80 % power at this n and spread, were "
+            f"it the only one among {words.count(part.family, 'contrast')}."
         )
 
 

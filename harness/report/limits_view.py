@@ -176,7 +176,8 @@ def _ceilings(manifest: Manifest) -> Block:
         Column("Copy, GB/s", True),
         Column("Products, GFLOP/s", True),
         Column("Spread, %", True),
-        Column("Measured"),
+        Column("Lost share, %", True),
+        Column("Measured, UTC"),
     )
     rows = tuple(
         (
@@ -187,6 +188,7 @@ def _ceilings(manifest: Manifest) -> Block:
             Entry(numbers.brief(one.copy_bytes_per_s / 1e9)),
             Entry(numbers.brief(one.gemm_flops_per_s / 1e9)),
             Entry(numbers.brief(100 * one.spread, 2)),
+            Entry("" if one.lost_share is None else numbers.brief(100 * one.lost_share, 2)),
             Entry(label(one.measured.replace("T", " ").removesuffix("+00:00"))),
         )
         for one in manifest.ceilings
@@ -194,7 +196,8 @@ def _ceilings(manifest: Manifest) -> Block:
     sentences = (
         "The best sustained rates under the conditions of each cell. Copied bytes are those read plus those written; "
         "FLOPs are real ones, eight for a complex multiply-add. Of the real and the complex product of a cell's "
-        "precision the faster one counts. Spread is how far the slowest repetition fell below the fastest: a floor "
-        "drawn from a machine that was never undisturbed lies too high.",
+        "precision the faster one counts. Spread is how far the slowest repetition fell below the fastest, lost share "
+        "what other programs took of the least disturbed one: on a machine that was never undisturbed the ceilings are "
+        "too low, and the floors lie too high.",
     )
     return Block("Ceilings of this machine", "", sentences, (Table("Ceilings", columns, rows),))

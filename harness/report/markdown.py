@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from harness.report.shown import Block, Claim, Code, Column, Entry, Figure, Report, Section, Table
 
 SPECIAL = re.compile(r"[\\`*#|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|^[-=+\[]")
+FOLDED_ROWS = 20
+"""Longest table beside the point that is printed in full: the page folds it, an issue cannot."""
 NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 CLAIM_COLUMNS = (
     "Verdict",
@@ -137,6 +139,8 @@ def _item(item: Table | Figure | Code) -> Iterator[str]:
         yield from (f"![{alternative}]({item.name}.svg)", "", escape(item.caption), "")
         if item.table:
             yield from table_lines(item.table)
+    elif isinstance(item, Table) and item.folded and len(item.rows) > FOLDED_ROWS:
+        yield from (f"**{escape(item.caption)}**: {len(item.rows)} rows, in report.html.", "")
     elif isinstance(item, Table):
         yield from table_lines(item)
     else:

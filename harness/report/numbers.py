@@ -116,6 +116,13 @@ def hundredths(value: float | None, digits: int = 2) -> str:
     return "" if value is None else brief(value * 100, digits)
 
 
+def bound(value: float | None) -> str:
+    """A floor or a detectable change in per cent, without the sign: beyond tenfold only that it is."""
+    if value is None:
+        return ""
+    return brief(value * 100, 2) if value <= 10 else "over 1000"
+
+
 def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
     """One unit for a whole column: the largest in which its middle entry is at least 1."""
     return _unit(seconds, TIME_UNITS)

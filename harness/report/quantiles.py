@@ -18,7 +18,7 @@ def draw_quantiles(plot: Quantiles, width: float, *, narrow: bool) -> tuple[list
     places = [(x_axis.place(point.x), y_axis.place(point.y)) for point in plot.points]
     limit = y_axis.place(plot.limit)
     wanted = [(x, y, point.label) for (x, y), point in zip(places, plot.points, strict=True) if point.labelled]
-    said = (left, left + 6.6 * len(plot.limit_label), limit - 20, limit - 2)
+    said = (right - 6.6 * len(plot.limit_label), right, limit - 20, limit - 2)
     body = [
         *(svg.line(x, top, x, bottom, "grid") for x, _ in x_axis.ticks(4 if narrow else 7)),
         *(svg.line(left, y, right, y, "grid") for y, _ in y_axis.ticks(6)),
@@ -30,7 +30,7 @@ def draw_quantiles(plot: Quantiles, width: float, *, narrow: bool) -> tuple[list
         svg.text((left + right) / 2, bottom + 38, plot.x_axis, cls="axis", anchor="middle"),
         *_line(plot, x_axis, y_axis),
         svg.line(left, limit, right, limit, "edge"),
-        svg.text(left + 6, limit - 6, plot.limit_label, cls="direct"),
+        svg.text(right, limit - 6, plot.limit_label, cls="direct", anchor="end"),
         *(glyph(point.mark, x, y) for (x, y), point in zip(places, plot.points, strict=True)),
         *fitted(wanted[::-1], (left, right, top, bottom), [said, *(around(x, y) for x, y in places)]),
     ]

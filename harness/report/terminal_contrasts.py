@@ -25,7 +25,7 @@ STYLES = {
     "same": "blue",
 }
 EFFECTS, STAGES = 40, 20
-LEGEND = "Sees: the smallest change it would have called in 8 of 10 such runs, were it the only one"
+LEGEND = "Sees: the smallest change that 8 of 10 such runs would have called, were it the only one"
 
 
 def contrast_tables(run: Run) -> Iterator[RenderableType]:
@@ -35,8 +35,12 @@ def contrast_tables(run: Run) -> Iterator[RenderableType]:
             yield _effects(shown[:EFFECTS], part, run)
             yield from _more(len(shown) - EFFECTS)
             yield from _stages([each for each in part.stage_contrasts if each.verdict in DECIDED], run)
-            yield Text(f"{LEGEND} among {part.family} contrasts." if part.family > 1 else f"{LEGEND}.", "dim")
             yield Text()
+    sizes = sorted({part.family for part in run.analysis.parts if part.family > 1})
+    if any(part.contrasts for part in run.analysis.parts):
+        among = f" among {words.listed(map(str, sizes), 'or')} contrasts" if sizes else ""
+        yield Text(f"{LEGEND}{among}.", "dim")
+        yield Text()
 
 
 def mark_text(mark: Mark) -> Text:
@@ -107,7 +111,7 @@ def _figures(contrast: Contrast) -> tuple[str, str, str]:
 
 
 def _percent(share: float | None) -> str:
-    return f"{numbers.brief(share * 100, 2)}%" if share is not None else ""
+    return f"{numbers.bound(share)}%" if share is not None else ""
 
 
 def _mark(contrast: Contrast) -> Text:

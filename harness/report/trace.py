@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -15,6 +16,7 @@ from harness.report import numbers
 from harness.report.markdown import escape, table_lines
 from harness.report.shown import Column, Entry, Table
 from harness.report.text import label, plain
+from harness.report.words import count
 from harness.trace.compare import Comparison, Row, Spent
 
 INFLATED = (
@@ -23,6 +25,8 @@ INFLATED = (
 APART = (
     "A and B were traced one after the other, in a process each: what the machine did meanwhile is in the difference."
 )
+COMPILED = re.compile(r"## Call CompiledFxGraph (\w{1,8})\w* ##")
+"""How torch names what Inductor made of a whole function; the hash changes with the code."""
 TOLD = 25
 """Operators in the terminal; the file has them all."""
 
@@ -49,9 +53,9 @@ def terminal(compared: Comparison, rest: str) -> RenderableType:
 def legend(compared: Comparison) -> list[str]:
     both = _both(compared)
     lines = [f"{letter}: {_cell(one)}" for letter, one in zip("AB", both, strict=False)]
-    calls = " and ".join(dict.fromkeys(str(one.calls) for one in both))
+    calls = " and ".join(dict.fromkeys(count(one.calls, "traced call") for one in both))
     kind = "kernels on the device" if compared.on_device else "host"
-    lines += [f"Mean of {calls} traced calls, time of the {kind}. {INFLATED}"]
+    lines += [f"Mean of {calls}, time of the {kind}. {INFLATED}"]
     return lines if compared.second is None else [*lines, APART]
 
 
@@ -91,6 +95,9 @@ def _known(side: Spent) -> bool:
 
 
 def _name(name: str) -> str:
+    compiled = COMPILED.fullmatch(name)
+    if compiled:
+        return f"compiled graph {compiled[1]}"
     return f"{label(name)} (outside any operator)" if name.startswith("semh:") else label(name)
 
 

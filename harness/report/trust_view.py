@@ -72,7 +72,7 @@ def _checks(part: PartAnalysis, run: Run) -> Iterator[tuple[Line, Entry]]:
     near_one = f"within {margin} of 1"
     if part.control:
         yield (
-            _line("Control over baseline (A/A)", _interval(part.control), near_one),
+            _line(_controls(part, run), _interval(part.control), near_one),
             _near_one(part.control, run),
         )
     if part.floor is not None:
@@ -86,7 +86,8 @@ def _checks(part: PartAnalysis, run: Run) -> Iterator[tuple[Line, Entry]]:
             held,
         )
     if part.detectable is not None:
-        yield _line("Smallest change this part could have called", numbers.share(part.detectable), ""), Entry()
+        title = "Smallest change, if the only one, that 8 of 10 such runs would have called"
+        yield _line(title, f"{numbers.bound(part.detectable)} %", ""), Entry()
     if part.canary:
         yield (
             _line("Canary, second reading over first", _interval(part.canary), near_one),
@@ -116,6 +117,11 @@ def _checks(part: PartAnalysis, run: Run) -> Iterator[tuple[Line, Entry]]:
         yield _line("Cost of the stage marks", numbers.share(part.probe_cost), words.under_share(PROBE_COST_GOAL)), held
     yield from _staged(part.cells)
     yield from _warm_up(part.cells)
+
+
+def _controls(part: PartAnalysis, run: Run) -> str:
+    several = sum(cell.control for cell in run.plans[part.part].cells) > 1
+    return f"{'Controls' if several else 'Control'} over baseline (A/A){', pooled' if several else ''}"
 
 
 def _staged(cells: tuple[CellSummary, ...]) -> Iterator[tuple[Line, Entry]]:
@@ -173,8 +179,8 @@ def _whole(run: Run) -> Block:
         )
     if analysis.harness_share is not None:
         sentences.append(
-            f"Of the workers' wall time {numbers.share(analysis.harness_share)} went to the harness: neither imports, "
-            "nor warm-up, nor samples."
+            f"Of the workers' wall time, imports aside, {numbers.share(analysis.harness_share)} went to the harness: "
+            "neither warm-up nor samples."
         )
     if manifest.stopped_early:
         sentences.append(f"Stopped early: {safe(manifest.stopped_early)}.")
