@@ -6,27 +6,33 @@
     suite.py  (yamlfile, conditions)          system.py  the System protocol; systems.py finds one by name
         |  YAML -> Suite, errors with file:line   |
         v                                         |
-    design.py  switches -> variants  <------------+
-        |      (pair, one_at_a_time, full_factorial, grid)
+    design.py  switches -> variants  <------------+   (variants, cells, aliases; the maths in stats/layout)
+        |      pair, one_at_a_time, leave_one_out, ladder, full and fractional factorial, screening, grid
         v
     plan.py    Suite x System -> Plan of Cells, stable ids, groups that fit in memory (grouping)
-        |
+        |      predict.py: its minutes and GB, from earlier runs (history)
         v
-    runner.py  trials as fresh processes: schedule says what is left, process starts, watches and kills
+    runner.py  trials as fresh processes: schedule says what is left, process starts, watches and kills, resume goes
+        |      on after a death, follow_up decides once what is measured again
         |                \\
         v                 v
-    worker.py  prepare, sameness, memory, trial  (measure/: clock, stages, order, lost, canary, guards, memory)
+    worker.py  prepare, sameness, memory, trial, recheck, confirm
+        |      measure/: clock, device, stages, order, lost, canary, guards, allocator, counters
         |      one JSON line per finished block, fsynced
         v
     store.py   results/<run>/  manifest.json, trials/*.jsonl, analysis.json
         |
         v
-    analysis/  records -> stats/ -> Analysis; stats/ is pure numpy and scipy
-        |
+    analysis/  records -> stats/ -> Analysis: contrasts and stage contrasts, then their family, then what was
+        |      confirmed; effects, steps, limits; stats/ is pure numpy and scipy
         v
     claims/    ledger.py reads the claims, verdict.py judges one
         |
         +--> report/  reports/<run>/report.md, report.html (reads records, computes nothing)
+
+Beside it, each with a command of its own: ceilings.py (what this machine can do at best -> results/ceilings.json ->
+every run), calibrate.py (a suite against itself -> results/calibrations/ -> the next runs), doctor/ (what makes this
+machine noisy), trace/ (one cell under torch's profiler; it explains, and enters no estimate).
 
 `records/` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
 `harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).

@@ -45,9 +45,7 @@ def _rechecks(part: Part, analysis: PartAnalysis, trials: int) -> Iterator[Follo
     for group in part.groups:
         suspects = [cell for cell in part.cells if cell.id in slower and cell.id in group.cells]
         if suspects:
-            yield FollowUp(
-                process="recheck", part=part.name, cells=_with_company(part, group, suspects), trials=trials
-            )
+            yield FollowUp(process="recheck", part=part.name, cells=_with_company(part, group, suspects), trials=trials)
 
 
 def _with_company(part: Part, group: Group, suspects: Sequence[Cell]) -> tuple[str, ...]:

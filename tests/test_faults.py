@@ -16,6 +16,8 @@ from tests.fakes import LEAKY, NOISE
 from tests.runner_helpers import fake_suite
 
 TRIALS = 6
+ONCE = "confirm: false\n"
+"""Follow-ups have tests of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def plain(run) -> harness.Result:
-    return run("PLAIN", "{pace: [usual, slow], label: [old, new]}", preset="quick", design="full_factorial")
+    return run("PLAIN", "{pace: [usual, slow], label: [old, new]}", ONCE, preset="quick", design="full_factorial")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_wrong_output_is_invalid_not_a_speed_up(run) -> None:
 
 def test_stage_shares_are_those_planted_and_close(run) -> None:
     """Planted: 1 to 3, so 25 % and 75 %; with the first stage at half its time, 1 to 6."""
-    result = run("STAGED", "{first: [usual, fast]}", preset="quick")
+    result = run("STAGED", "{first: [usual, fast]}", ONCE, preset="quick")
     for name, share in (("status_quo", 1 / 4), ("first=fast", 1 / 7)):
         cell = summary(result, name)
         first, second = cell.stages

@@ -107,12 +107,15 @@ def test_the_trials_alone_make_the_estimates(again: tuple[RunFolder, Recorder]) 
 def test_the_report_shows_the_word_and_both_ratios(again: tuple[RunFolder, Recorder], tmp_path: Path) -> None:
     page = harness.conclude(again[0], tmp_path).report
     markdown = page.with_name("report.md").read_text()
-    table = markdown.split("Measured once more")[1].split("**")[1]
-    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
-    assert len(rows) == 2 or "crosstalk" not in table
-    for word in ("✓ recurred", "✕ did not recur", "! cross-talk"):
-        assert word in markdown and word.split(" ", 1)[1] in page.read_text()
-    assert "did not recur: 1.3" in markdown and "cross-talk: inside a trial 0.5" in markdown
+    tables = [text.split("\n\n")[1] for text in markdown.split("**Measured once more, time ratios**")[1:]]
+    fading, crosstalk = (table.splitlines()[2:] for table in tables)
+    assert ["✕ did not recur" in fading[0], "✓ recurred" in fading[1]] == [True, True]
+    assert len(fading) == 2 and len(crosstalk) == 1 and "! cross-talk" in crosstalk[0]
+    confirmation = contrast(again[0], "crosstalk", "heat=borrowed").confirmation
+    assert confirmation is not None and confirmation.ratio is not None
+    assert f"{confirmation.ratio.point:.3f} [{confirmation.ratio.low:.3f}" in crosstalk[0]
+    assert "(did not recur: 1.3" in markdown and "(cross-talk: inside a trial 0.5" in markdown
+    assert all(word in page.read_text() for word in ("did not recur", "recurred", "cross-talk"))
 
 
 # What is decided, from verdicts made of thin air.

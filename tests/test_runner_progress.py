@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis.followed import followed
 from harness.progress import duration, standing
-from harness.records import Process
+from harness.records import FollowUp, Process
+from harness.runner import Runner
 from harness.schedule import Job
 from tests.runner_helpers import Recorder, fake_suite, measured, planned, stand_in, two_parts_suite
 
@@ -31,6 +33,23 @@ def test_a_time_budget_starts_no_further_trial(plain: Path, tmp_path: Path) -> N
     assert manifest.stopped_early == "time budget" and manifest.state == "finished"
     assert [p.process for p in manifest.processes] == ["prepare", "sameness"]
     assert progress.notes[-1] == "time budget used up: 2 processes not run"
+
+
+def test_a_time_budget_bounds_the_follow_ups_too(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Used up as soon as the trials are through: the decision is kept, and says what was not measured again."""
+    plan = planned(plain, preset="quick", max_minutes=60).model_copy(update={"trials": 2})
+    cells = tuple(cell.id for cell in plan.parts[0].cells)
+    decided = (FollowUp(process="recheck", part=plan.parts[0].name, cells=cells, trials=2),)
+    monkeypatch.setattr("harness.runner.follow_ups", lambda *_: decided)
+    monkeypatch.setattr(Runner, "_over_budget", lambda self: self.manifest.follow_ups is not None)
+    progress = Recorder()
+    folder = measured(plain, tmp_path / "results", worker=stand_in(tmp_path), plan=plan, progress=progress)
+    manifest = folder.manifest()
+    assert [p.process for p in manifest.processes] == ["prepare", "sameness", "trial", "trial"]
+    assert (manifest.state, manifest.stopped_early, manifest.follow_ups) == ("finished", None, decided)
+    assert progress.notes[-1] == "time budget used up: 2 processes not run"
+    [found] = followed(manifest, {}, plan.parts[0]) or ()
+    assert found.lacking == "time budget"
 
 
 def process(number: int, kind: str, trial: int, state: str = "done") -> Process:

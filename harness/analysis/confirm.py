@@ -162,4 +162,4 @@ def _not_called(one: Contrast, told: Confirmation, figures: str) -> Contrast:
 
 
 def _said(ratio: Interval | None) -> str:
-    return f"{ratio.point:.3g} [{ratio.low:.3g}, {ratio.high:.3g}]" if ratio else "nothing"
+    return f"{ratio.point:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]" if ratio else "nothing"

@@ -13,8 +13,8 @@ nothing; and a scalar product, which only reads. Working sets hold source and ta
 last-level caches, so that nothing comes from there; at most a quarter of the free memory.
 
 Matrices are filled with N(0, 1), all buffers exist before the clock starts: a floor knows no allocation. n = 512, 1024,
-... as long as four calls of the next are expected to take under `PRODUCT_S`. float32 products follow torch's setting
-for TF32 (off unless the user set it), as the measured system does.
+... as long as four calls of the next are expected to take under `PRODUCT_S`. float32 products are those of a worker:
+without TF32.
 
 A reading of a pass is a median, so that it was sustained; passes are interleaved over all kernels, because a shared
 machine is fast and slow by turns, and end when the two highest readings of each agree within `AGREED`: what was reached
@@ -38,6 +38,7 @@ from typing import Any, TypedDict
 import psutil
 
 from harness.measure.clock import Clock, clock_of
+from harness.measure.device_facts import fix_settings
 from harness.measure.lost import Watch
 from harness.measure.parent import die_with_parent
 
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     import torch
 
     torch.set_num_threads(orders["threads"])
+    fix_settings(orders["device"])
     torch.manual_seed(0)
     cache = cache_bytes(orders["device"])
     sizes = working_sets(cache, free_bytes(orders["device"]))

@@ -81,7 +81,8 @@ def sameness(shop: Workshop) -> None:
             continue
         small = cell.model_copy(update={"conditions": cell.conditions | conditions})
         variant = oracle_variant(shop.system, cell.variant)
-        alike = small.model_copy(update={"variant": variant, "conditions": small.conditions | oracle_device(shop, cell)})
+        there = small.conditions | oracle_device(shop, cell)
+        alike = small.model_copy(update={"variant": variant, "conditions": there})
         key = repr((sorted(variant.items()), sorted(alike.conditions.items())))
         with shop.guarded(cell.id, "oracle", done):
             if key not in oracles:

@@ -139,8 +139,9 @@ def ratio(contrast: Contrast) -> Interval | None:
 
 
 def to_settle(contrast: Contrast) -> str:
-    """Trials in all with which an inconclusive contrast would be settled, if it goes on as it began."""
-    if contrast.verdict != "inconclusive":
+    """Trials in all with which an inconclusive contrast would be settled, if it goes on as it began; none that a second
+    look took the word from."""
+    if contrast.verdict != "inconclusive" or contrast.confirmation is not None:
         return ""
     return str(contrast.n_to_settle) if contrast.n_to_settle is not None else "over 1000"
 

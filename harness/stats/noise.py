@@ -20,8 +20,9 @@ half-width h of its interval over trials, in logarithms; they are told as one in
     (1)  c -+ h,  c = +- sqrt(mean d^2),  h = sqrt(mean h^2), over all pairs, with the sign of the controls' mean d
 
 so that its end, the floor, is what one pair of equals shows, estimated from K (K + 1) / 2 of them: never what their
-average would show, which more controls could make as small as one likes. One control is itself. Three in place of one
-(n = 6, margin 2 %): noise of 1 % between trials withholds 1 run in 70, not 1 in 15; noise of 2 %, 96 % of runs, not 78 %.
+average would show, which more controls could make as small as one likes. One control is itself. Three in place of
+one (n = 6, margin 2 %): noise of 1 % between trials withholds 1 run in 70, not 1 in 15; noise of 2 % withholds 96 % of
+runs, not 78 %.
 
 Order effect: the time of the later over the earlier of two equal calls, control and baseline. Half the difference
 between the median log ratio of the control in blocks where it ran after the baseline, and where it ran before it;
