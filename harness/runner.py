@@ -148,7 +148,7 @@ class Runner:
         judged = self.plan.preset != "smoke"
         decided = follow_ups(self.plan, analyse(self.folder).parts) if judged else ()
         self._save(follow_ups=decided)
-        for one in decided:
+        for one in () if self._over_budget() else decided:
             self.progress.note(announced(self.plan, one))
         return self._jobs()
 

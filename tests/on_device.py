@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,7 +57,7 @@ class Rig:
     """Of the products that fill a stage."""
     batch: str = "tiny"
 
-    @property
+    @cached_property
     def clock(self) -> Clock:
         return clock_of(self.device)
 

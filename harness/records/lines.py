@@ -9,8 +9,8 @@ from pydantic import Field, TypeAdapter
 from harness.records.base import Record, Value
 
 ProcessKind = Literal["prepare", "trial", "sameness", "memory", "confirm", "recheck", "trace"]
-"""`confirm`: one cell alone in a fresh process; `recheck`: a trial of suspected cells only, once more; `trace`: one cell
-under a profiler, in a run of its own."""
+"""`confirm`: one cell alone in a fresh process; `recheck`: a trial of suspected cells only, once more; `trace`: one
+cell under a profiler, in a run of its own."""
 
 
 class Start(Record):

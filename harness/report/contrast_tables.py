@@ -98,10 +98,9 @@ def _notes(contrast: Contrast, run: Run) -> Iterator[str]:
     word = run.unsolved(contrast)
     if word:
         yield f"solver {label(word)}: the time of an unfinished computation"
-    if contrast.reason and (contrast.verdict != "withheld" or contrast.stage):
-        yield safe(contrast.reason)
-    if contrast.confirmation and contrast.confirmation.reason not in contrast.reason:
-        yield safe(contrast.confirmation.reason)
+    why = words.reason(contrast)
+    if why and (contrast.verdict != "withheld" or contrast.stage):
+        yield safe(why)
     if contrast.degraded:
         yield "degraded: too few blocks survived"
     if contrast.clock == "cpu":

@@ -102,7 +102,8 @@ def _in_levels(cell: Cell, run: Run) -> str:
 def sentence(contrast: Contrast) -> str:
     """The contrast in words, as the headline and the terminal also say it."""
     ratio = words.ratio(contrast)
-    reason = f" ({safe(contrast.reason)})" if contrast.reason else ""
+    why = words.reason(contrast)
+    reason = f" ({safe(why)})" if why else ""
     if ratio is None:
         return f"{contrast.verdict}{reason}"
     return f"{numbers.with_interval(ratio)} of the baseline's time, {words.trials(ratio)}: {contrast.verdict}{reason}"

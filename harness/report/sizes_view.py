@@ -32,7 +32,7 @@ def memory_table(cells: Iterable[CellSummary]) -> Table | None:
     columns = (
         Column("Cell"),
         Column("Stage"),
-        Column(f"{'Forward peak' if trains else 'Peak'}, {unit}", True),
+        Column(f"Peak, {unit}", True),
         Column(f"Left behind, {unit}", True),
         *((Column(f"Saved for backward, {unit}", True), Column(f"Backward peak, {unit}", True)) if trains else ()),
         *((Column(f"Left behind by backward, {unit}", True),) if trains else ()),
@@ -70,7 +70,8 @@ def memory_sentences(cells: Iterable[CellSummary]) -> Iterator[str]:
         yield (
             "Peak is the most a stage held above what was held when it began, left behind what it held more when it "
             "ended, saved what autograd keeps of it for the backward pass; all as the program asked the allocator for "
-            "it, in a call of its own. The process's own peak counts everything resident, the libraries too."
+            "it, in a call of its own. The peak of a whole call is that of both passes. The process's own peak counts "
+            "everything resident, the libraries too."
         )
 
 

@@ -146,6 +146,12 @@ def to_settle(contrast: Contrast) -> str:
     return str(contrast.n_to_settle) if contrast.n_to_settle is not None else "over 1000"
 
 
+def reason(contrast: Contrast) -> str:
+    """Why this word, and what a second look said where it did not take the word away."""
+    told = contrast.confirmation.reason if contrast.confirmation else ""
+    return "; ".join(filter(None, (contrast.reason, told if told not in contrast.reason else "")))
+
+
 def unsolved(cell: CellSummary | None) -> str | None:
     """The word a probe gives for a solve that ended without reaching its tolerance."""
     said = (value for value in cell.probes.values() if isinstance(value, str)) if cell else ()
