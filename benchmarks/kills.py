@@ -12,8 +12,8 @@ First a fake system whose worker imports no torch, through runs that recheck a r
     no cell was given up, and no more processes were abandoned than were at work when one was struck.
 
 Two deaths in a row at the same place are a cell's own, which is what running out of memory looks like. So a job whose
-worker was struck is left in peace at its next attempt. Two hundred kills take about five minutes, twenty of the real
-suite as long.
+worker was struck is left in peace at its next attempt. Two hundred kills take about ten minutes, twenty of the real
+suite three.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from harness.records import Cell, Contrast, FollowUp, Group, Part, PartAnalysis,
 from harness.schedule import cells_of, follow_up_jobs, part_of
 
 PAIRS = 3
-"""Fewest with which three processes of a cell have a spread of their own, and a pair of each order."""
+"""Enough for a spread of their own, and for pairs of either order."""
 ALL_ON = "all_on"
 
 
@@ -49,11 +49,12 @@ def _rechecks(part: Part, analysis: PartAnalysis, trials: int) -> Iterator[Follo
 
 
 def _with_company(part: Part, group: Group, suspects: Sequence[Cell]) -> tuple[str, ...]:
-    """Suspects with their baselines, and the control of a baseline that is resident in their group anyway."""
+    """Suspects with their baselines, and the controls: those of a baseline that is in their group anyway, else one that
+    runs under the same process conditions."""
     wanted = {cell.id for cell in suspects} | {cell.baseline for cell in suspects}
-    for cell in part.cells:
-        if cell.control and cell.baseline in group.cells and _under(cell) == _under(suspects[0]):
-            wanted |= {cell.id, cell.baseline}
+    controls = [cell for cell in part.cells if cell.control and _under(cell) == _under(suspects[0])]
+    for cell in [one for one in controls if one.baseline in group.cells] or controls[:1]:
+        wanted |= {cell.id, cell.baseline}
     return tuple(cell.id for cell in part.cells if cell.id in wanted)
 
 

@@ -10,7 +10,7 @@ import harness
 from harness.analysis import analyse
 from harness.follow_up import PAIRS, announced, follow_ups
 from harness.progress import describe
-from harness.records import Contrast, FollowUp, Interval, Outcome, PartAnalysis, Plan
+from harness.records import Contrast, FollowUp, Group, Interval, Outcome, PartAnalysis, Plan
 from harness.schedule import follow_up_jobs, planned_jobs, remaining_jobs
 from harness.store import RunFolder
 from tests.fakes import FADES_AFTER
@@ -215,3 +215,18 @@ def test_what_has_failed_is_not_measured_again(plan: Plan) -> None:
 def test_a_smoke_run_decides_on_nothing(tmp_path: Path) -> None:
     file = fake_suite(tmp_path, "PLAIN", "{pace: [usual, slow]}")
     assert measured(file, tmp_path / "results", worker=stand_in(tmp_path)).manifest().follow_ups == ()
+
+
+def test_a_group_without_a_control_borrows_one(plan: Plan) -> None:
+    """As where cells do not fit into memory together: the control is in the first group alone."""
+    part = plan.parts[0]
+    slow, new = (cell_named(plan, name) for name in ("pace=slow", "label=new"))
+    controls = tuple(cell.id for cell in part.cells if cell.control)
+    groups = [(0, (part.cells[0].id, new, *controls)), (1, (part.cells[0].id, slow))]
+    split = part.model_copy(update={"groups": [Group(part=part.name, index=i, cells=cells) for i, cells in groups]})
+    divided = plan.model_copy(update={"parts": (split,)})
+    found = part_of(plan, pace__slow=("slower", 2.0), label__new=("slower", 2.0))
+    first, second = follow_ups(divided, [found])
+    assert slow not in first.cells and new not in second.cells
+    assert all(set(controls) <= set(one.cells) for one in (first, second))
+    assert [jobs[0].group for jobs in follow_up_jobs(divided, (first, second))] == [0, 1]
