@@ -10,7 +10,7 @@ run: $(STAMP)  ## the cayley suite at preset quick; about twelve minutes
 	$(BIN)/semh run suites/cayley.yaml
 
 test: $(STAMP)  ## all tests but those that need a browser or a device
-	$(BIN)/pytest -m "not browser and not cuda and not xpu"
+	$(BIN)/pytest -m "not browser and not cuda and not xpu" -n logical --maxprocesses 4
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

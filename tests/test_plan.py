@@ -69,7 +69,7 @@ def test_cells_that_do_not_fit_together_go_into_groups_that_hold_their_baselines
     )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 60), min_size=2, max_size=6, unique=True), st.floats(5.2, 16))
 def test_whatever_the_budget_every_cell_has_a_place_beside_its_baseline(tmp_path, widths, budget):
     """Parameters reach 3.6 GB (width 60) and activations 0.12 GB, so 5.2 GB hold any cell."""

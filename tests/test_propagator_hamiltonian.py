@@ -28,7 +28,7 @@ def test_dense_is_the_definition():
     assert torch.allclose(dense(weights), by_definition(weights), rtol=1e-14, atol=1e-14)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(graphs)
 def test_laplacian(weights):
     H = dense(weights)
@@ -42,7 +42,7 @@ def test_laplacian(weights):
     assert torch.allclose(squared_diagonal(weights), (H @ H).diagonal(), rtol=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(graphs, st.integers(1, 9), st.sampled_from(sorted(MATRICES)))
 def test_products_are_those_of_the_dense_matrix_and_accumulate(weights, columns, matrix):
     product, H = MATRICES[matrix](weights), dense(weights)

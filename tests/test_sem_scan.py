@@ -32,7 +32,7 @@ def distance(found, truth):
 
 
 @pytest.mark.parametrize("name", SCANS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(length=st.integers(1, 70), seed=st.integers(0, 10**6))
 def test_equals_the_recurrence_with_all_gradients(name, length, seed):
     A, u, state = problem(length, seed)

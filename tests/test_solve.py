@@ -47,7 +47,7 @@ def test_sound_methods_agree_with_a_dense_solve(method, dt, kernels):
                 agrees(Step(dt / 2, method, "cached", preconditioner, kernels, tolerance), q, weights)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     method=st.sampled_from(SOUND),
     matrix=st.sampled_from(("rebuild", "cached")),

@@ -122,7 +122,7 @@ ANY = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ANY, st.sampled_from([yamlfile.LOADER, yaml.SafeLoader]))
 def test_whatever_the_bytes_only_a_suite_error_is_raised(tmp_path, monkeypatch, raw, loader):
     monkeypatch.setattr(yamlfile, "LOADER", loader)
@@ -151,7 +151,7 @@ GOOD = {
 KEYS = st.sampled_from([*PartSpec.model_fields, "suite", "title", "margin", "seed", "claims", "parts"])
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(KEYS, JUNK, min_size=1, max_size=2))
 def test_whatever_the_values_a_plan_is_made_or_a_suite_error_raised(tmp_path, wrong):
     file = tmp_path / "any.yaml"

@@ -1,7 +1,8 @@
 """What the other tools measure: each kernel alone, on side A as it is, on side B with its plant.
 
 The side is named by the environment variable SIDE, so that both sides bear the same names, as a benchmark does before
-and after a change. Sixty calls in each of six processes, as a trial of planted.yaml has sixty blocks and quick has six trials.
+and after a change. Sixty calls in each of six processes, as a trial of planted.yaml has sixty blocks and quick has six
+trials.
 """
 
 from __future__ import annotations
