@@ -195,7 +195,7 @@ def strike(
             struck.note(newest(results), "worker")
             hit = draw.choice(workers)
             hit.kill()
-            psutil.wait_procs([hit], timeout=PATIENCE_S)
+            _follow([hit])
             time.sleep(BOOKING_S)
             _leave_in_peace(runner, results)
     while runner.status() is None:
@@ -210,8 +210,22 @@ def kill(runner: Runner) -> None:
     os.kill(runner.pid, signal.SIGKILL)
     while runner.status() is None:
         time.sleep(0.005)
-    _, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
-    assert not alive, "a worker outlived its runner"
+    _follow(workers)
+
+
+def _follow(workers: Sequence[psutil.Process]) -> None:
+    """Until they are dead, whoever is to reap them."""
+    start = time.monotonic()
+    while any(_alive(worker) for worker in workers):
+        assert time.monotonic() - start < PATIENCE_S, "a worker outlived its runner"
+        time.sleep(0.005)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _let_begin(processes: int, runner: Runner, results: Path) -> None:

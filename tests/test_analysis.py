@@ -55,11 +55,22 @@ def test_one_trial_gives_a_bare_ratio_and_no_verdict():
     assert not found.stable
 
 
-def test_a_host_noisier_than_the_margin_withholds_every_verdict():
+def test_on_a_noisy_host_only_what_clears_the_noise_floor_is_called_and_nothing_is_the_same():
     found = part(world(noise=0.2))
     assert not found.stable
-    assert {one.verdict for one in found.contrasts} == {"withheld"}
-    assert all("noise floor" in one.reason and one.ratio for one in found.contrasts)
+    assert found.noise_known
+    assert {one.bar for one in found.contrasts} == {found.floor}
+    for one in found.contrasts:
+        clear = one.ratio.high < 1 / (1 + found.floor) or one.ratio.low > 1 + found.floor
+        assert one.verdict == "inconclusive" or clear
+
+
+def test_a_change_far_beyond_a_noisy_hosts_floor_is_called():
+    found = part(world(noise=0.05))
+    called = {one.verdict: one for one in found.contrasts}
+    assert found.floor > 0.02
+    assert "same" not in called
+    assert called["faster"].ratio.high < 1 / (1 + found.floor)
 
 
 def test_a_control_with_one_usable_trial_withholds_every_verdict_even_beside_a_sound_one():

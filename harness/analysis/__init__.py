@@ -64,6 +64,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
     baseline, control = control_interval(evidence, found)
     floor = margins.floor(control) if control and control.n >= 2 else None
     canary = noise.canary_drift(blocks, one_thread=evidence.one_thread)
+    unknown = noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials)
     reasons = noise.unstable_because(control, canary, margin=evidence.margin, trials=evidence.trials)
     known = effects(evidence, found, cells)
     climbed, unclimbed = steps(evidence, found, cells)
@@ -74,7 +75,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         part=part.name,
         stable=not reasons,
         reasons=reasons,
-        noise_known=not noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials),
+        noise_known=not unknown,
         control=control,
         floor=floor,
         canary=canary,
@@ -89,7 +90,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         blocks=len(blocks),
         kept=undisturbed(evidence),
         cells=tuple(cells.values()),
-        contrasts=tuple(contrast(evidence, cell, found[cell.id], cells, reasons, floor) for cell in compared(evidence)),
+        contrasts=tuple(contrast(evidence, cell, found[cell.id], cells, unknown, floor) for cell in compared(evidence)),
         stage_contrasts=stage_contrasts(evidence, cells, canary),
         effects=known.effects,
         shapley=known.shapley,

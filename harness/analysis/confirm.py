@@ -78,10 +78,10 @@ def _contrasts(evidence: Evidence) -> Iterator[Contrast]:
     found = pair_all(evidence)
     _, control = control_interval(evidence, found)
     canary = noise.canary_drift(evidence.blocks, one_thread=evidence.one_thread)
-    unstable = noise.unstable_because(control, canary, margin=evidence.margin, trials=evidence.trials)
+    unknown = noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials)
     floor = margins.floor(control) if control and control.n > 1 else None
     for cell in compared(evidence):
-        yield contrast(evidence, cell, found[cell.id], summaries, unstable, floor)
+        yield contrast(evidence, cell, found[cell.id], summaries, unknown, floor)
     yield from stage_contrasts(evidence, summaries, canary)
 
 

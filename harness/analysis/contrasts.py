@@ -2,8 +2,9 @@
 
 The order in which a word is taken away: no numbers (`not measured`, or `invalid` where they were not finite), a wrong
 output (`invalid`), then everything that makes a sound number too weak to judge by (`withheld`): a smoke run, one
-trial, outputs nobody compared, a stage below its clock, an unstable host, disturbed pairs. Only what is left is called,
-here by the margin alone (`CALLED`), and then among its family (`family.judged`).
+trial, outputs nobody compared, a stage below its clock, noise of unknown size, disturbed pairs. Only what is left is
+called, here by itself (`CALLED`), and then among its family (`family.judged`). A noise floor that is known raises the
+bar: the larger of margin and floor is what a change must clear.
 
 In a calibration the cells are twins, and what they show is noise by construction: only a smoke run or a missing number
 takes their word away.
@@ -50,12 +51,13 @@ def contrast(
     cell: Cell,
     found: Paired,
     summaries: Summaries,
-    unstable: Sequence[str],
+    unknown: Sequence[str],
     floor: float | None,
 ) -> Contrast:
     """Of the whole call; `family.judged` has the last word."""
-    refused = refusal(evidence, cell, found, summaries, unstable)
-    word, reason = refused or (margins.called(found.logs, evidence.margin), clock_note(found))
+    refused = refusal(evidence, cell, found, summaries, unknown)
+    bar = bar_of(evidence, floor)
+    word, reason = refused or (margins.called(found.logs, evidence.margin, bar), clock_note(found))
     return Contrast(
         part=evidence.part.name,
         cell=cell.id,
@@ -63,12 +65,18 @@ def contrast(
         changes=changes(evidence, cell),
         verdict=word,
         reason=reason,
+        bar=bar,
         floor=floor,
-        **figures(NOTHING if failure(cell, summaries) else found, evidence.margin),
+        **figures(NOTHING if failure(cell, summaries) else found, bar),
     )
 
 
-def figures(found: Paired, margin: float) -> dict[str, Any]:
+def bar_of(evidence: Evidence, floor: float | None) -> float:
+    """In a calibration the floor is what is looked for, and bars nothing."""
+    return evidence.margin if evidence.calibration else max(evidence.margin, floor or 0.0)
+
+
+def figures(found: Paired, bar: float) -> dict[str, Any]:
     """The fields of a Contrast that its log ratios give, without any other contrast."""
     logs = found.logs
     if not logs:
@@ -79,7 +87,7 @@ def figures(found: Paired, margin: float) -> dict[str, Any]:
         "trial_numbers": tuple(found.trials),
         "hodges_lehmann": float(np.exp(location.hodges_lehmann(logs))),
         "stray": location.stray(logs),
-        "p_value": margins.p_value(logs, margin),
+        "p_value": margins.p_value(logs, bar),
         "clock": found.clock,
         "degraded": found.degraded,
         "kept_blocks": found.kept,
@@ -97,7 +105,7 @@ def changes(evidence: Evidence, cell: Cell) -> dict[str, tuple[str, str]]:
 
 
 def refusal(
-    evidence: Evidence, cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str], too_short: str = ""
+    evidence: Evidence, cell: Cell, found: Paired, summaries: Summaries, unknown: Sequence[str], too_short: str = ""
 ) -> tuple[ContrastWord, str] | None:
     """Why there is no word by the margin; None where there may be one."""
     failed = failure(cell, summaries)
@@ -113,19 +121,19 @@ def refusal(
         return "withheld", "smoke gives no verdicts"
     if len(found.trials) < 2:
         return "withheld", "one trial gives no interval"
-    return None if evidence.calibration else _doubt(cell, found, summaries, unstable, too_short)
+    return None if evidence.calibration else _doubt(cell, found, summaries, unknown, too_short)
 
 
 def _doubt(
-    cell: Cell, found: Paired, summaries: Summaries, unstable: Sequence[str], too_short: str
+    cell: Cell, found: Paired, summaries: Summaries, unknown: Sequence[str], too_short: str
 ) -> tuple[ContrastWord, str] | None:
     for one in (cell.id, cell.baseline):
         if summaries[one].sameness == "not checked":
             return "withheld", f"outputs of {summaries[one].name} were not compared with the oracle"
     if too_short:
         return "withheld", too_short
-    if unstable:
-        return "withheld", "unstable host: " + "; ".join(unstable)
+    if unknown:
+        return "withheld", "unstable host: " + "; ".join(unknown)
     return ("withheld", clock_note(found)) if found.degraded else None
 
 

@@ -1,12 +1,12 @@
 """The last word on a contrast: what it is called among all that were judged with it.
 
-    faster, slower   its interval lies beyond the margin, and its adjusted p is at most 0.05
-    inconclusive     its interval lies beyond the margin, and chance would do this among so many
-    same             its interval lies inside the margin: equivalence is no alarm and needs no correction
+    faster, slower   its interval lies beyond the margin and the noise floor, and its adjusted p is at most 0.05
+    inconclusive     its interval lies beyond the margin, but not the floor, or chance would do this among so many
+    same             its interval and the floor lie inside the margin: equivalence is no alarm and needs no correction
 
 The family is declared beforehand: all contrasts of the run (`family: run`) or of each part (`family: part`), whole
-calls and stages alike. What could not have been called (no numbers, wrong outputs, a noisy host) does not count.
-Claims are few and declared one by one; they keep a rule of their own.
+calls and stages alike. What could not have been called (no numbers, wrong outputs, noise of unknown size) does not
+count. Claims are few and declared one by one; they keep a rule of their own.
 """
 
 from __future__ import annotations
@@ -63,13 +63,17 @@ def judged(contrasts: Sequence[Contrast], margin: float) -> list[Contrast]:
 
 
 def _with_detectable(one: Contrast, margin: float, size: int) -> Contrast:
-    detectable = margins.detectable_of(one.ratio, margin, size) if one.ratio else None
+    detectable = margins.detectable_of(one.ratio, one.bar or margin, size) if one.ratio else None
     return one.model_copy(update={"detectable": detectable})
 
 
 def _called(one: Contrast, margin: float, adjusted_p: float, level: float, size: int) -> Contrast:
     logs = np.log(one.trials).tolist()
-    word, reason = margins.called(logs, margin), one.reason
+    word, reason = margins.called(logs, margin, one.bar), one.reason
+    if word == "inconclusive" and one.bar is not None and one.bar > margin:
+        bare = margins.called(logs, margin)
+        within = f"within the noise floor of {one.bar:.1%}: without it {bare}" if bare != word else ""
+        reason = "; ".join(filter(None, (reason, within)))
     if word in ("faster", "slower") and adjusted_p > margins.ALPHA:
         chance = f"among {size} contrasts chance would do this (adjusted p {adjusted_p:.2g})"
         reason = "; ".join(filter(None, (reason, f"alone it would be {word}; {chance}")))

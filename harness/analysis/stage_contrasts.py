@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from harness.analysis.cells import BACKWARD
-from harness.analysis.contrasts import Summaries, changes, clock_note, compared, failure, figures, refusal
+from harness.analysis.contrasts import Summaries, bar_of, changes, clock_note, compared, failure, figures, refusal
 from harness.analysis.controls import control_interval, controls
 from harness.analysis.evidence import Evidence
 from harness.records import Cell, Contrast, Interval
@@ -49,11 +49,11 @@ def _keys(evidence: Evidence) -> Iterator[str]:
 def _noise(
     evidence: Evidence, key: str, found: Mapping[Comparison, Paired], canary: Interval | None
 ) -> tuple[float | None, tuple[str, ...]]:
-    """Floor of a stage, and why its contrasts are not called."""
+    """Floor of a stage, and why it bounds nothing."""
     own = {comparison.cell: paired for comparison, paired in found.items() if comparison.stage == key}
     _, control = control_interval(evidence, own)
     stage, direction = split(key)
-    reasons = noise.unstable_because(
+    reasons = noise.unknown_because(
         control, canary, margin=evidence.margin, trials=evidence.trials, of=f" of stage {stage}, {direction},"
     )
     return margins.floor(control) if control and control.n >= 2 else None, reasons
@@ -66,11 +66,12 @@ def _contrast(
     found: Paired,
     summaries: Summaries,
     floor: float | None,
-    unstable: tuple[str, ...],
+    unknown: tuple[str, ...],
 ) -> Contrast:
     stage, direction = split(key)
-    refused = refusal(evidence, cell, found, summaries, unstable, _too_short(evidence, cell, key, summaries))
-    word, reason = refused or (margins.called(found.logs, evidence.margin), clock_note(found))
+    refused = refusal(evidence, cell, found, summaries, unknown, _too_short(evidence, cell, key, summaries))
+    bar = bar_of(evidence, floor)
+    word, reason = refused or (margins.called(found.logs, evidence.margin, bar), clock_note(found))
     return Contrast(
         part=evidence.part.name,
         cell=cell.id,
@@ -80,8 +81,9 @@ def _contrast(
         changes=changes(evidence, cell),
         verdict=word,
         reason=reason,
+        bar=bar,
         floor=floor,
-        **figures(found, evidence.margin),
+        **figures(found, bar),
     )
 
 

@@ -130,9 +130,11 @@ class Contrast(Record):
     stray: bool = False
     """It and the mean differ by more than a third of the interval's half-width: one trial moves the mean."""
     p_value: float | None = None
-    """Two-sided, of a change no larger than the margin."""
+    """Two-sided, of a change no larger than the bar."""
     adjusted_p: float | None = None
     """After Benjamini-Hochberg over the run's family of contrasts; at most 0.05 is a discovery."""
+    bar: float | None = None
+    """What it had to clear to be called faster or slower: the larger of margin and floor."""
     floor: float | None = None
     """Noise floor of this very comparison: the control's, of the same stage."""
     confirmation: Confirmation | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.command import command
-from harness.records import Plan
+from harness.records import PartAnalysis, Plan
 from harness.report import words
 from harness.report.lookup import Run
 from harness.report.shown import Alert
@@ -23,14 +23,19 @@ def alerts(run: Run) -> Iterator[Alert]:
         few = f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are."
         yield Alert("No verdicts: this is a smoke run", (few, *unstable), _command(plan, preset="quick"))
     elif unstable:
+        known = all(part.noise_known for part in analysis.parts if not part.stable)
         named = [label(part.part) for part in analysis.parts if not part.stable]
         which = "" if len(named) == len(analysis.parts) else f" in {words.listed(named)}"
+        title = f"A noisy host{which}" if known else f"Ratios are not called{which}: unstable host"
         advice = (
-            "Ratios are shown with their intervals, but none is called. Claims are judged only where they hold by more "
-            "than the noise floor. On a quiet machine, more trials say more:"
+            "Ratios are called, and claims judged, only where they hold by more than the noise floor. "
+            if known
+            else "Ratios are shown with their intervals, but not called where the size of the noise is not known. "
         )
         more = plan.preset if plan.preset == "rigorous" else "full"
-        yield Alert(f"Ratios are not called{which}: unstable host", (*unstable, advice), _command(plan, preset=more))
+        yield Alert(
+            title, (*unstable, f"{advice}On a quiet machine, more trials say more:"), _command(plan, preset=more)
+        )
     if manifest.state != "finished":
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} are in this report"
         yield Alert("This run is unfinished", (f"{done}.",), f"{_command(plan)} --resume")
@@ -46,8 +51,9 @@ def _command(plan: Plan, **changes: str | None) -> str:
 
 
 def _unstable(run: Run) -> tuple[str, ...]:
-    return tuple(
-        f"Unstable host, {label(part.part)}: {safe('; '.join(part.reasons) or 'no reason recorded')}."
-        for part in run.analysis.parts
-        if not part.stable
-    )
+    return tuple(_why_unstable(part) for part in run.analysis.parts if not part.stable)
+
+
+def _why_unstable(part: PartAnalysis) -> str:
+    reasons = safe("; ".join(part.reasons) or "no reason recorded")
+    return f"{'Noisy' if part.noise_known else 'Unstable'} host, {label(part.part)}: {reasons}."

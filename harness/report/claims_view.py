@@ -151,7 +151,8 @@ def _guards(verdict: ClaimVerdict, run: Run) -> Iterator[str]:
 
 def _host(part: PartAnalysis) -> str:
     floor = f", noise floor {numbers.share(part.floor)}" if part.floor is not None else ", no control"
-    return f"host stable{floor}" if part.stable else f"unstable host: {safe('; '.join(part.reasons))}"
+    host = "noisy" if part.noise_known else "unstable"
+    return f"host stable{floor}" if part.stable else f"{host} host: {safe('; '.join(part.reasons))}"
 
 
 def _sameness(part: str, cell: str, run: Run) -> Iterator[str]:

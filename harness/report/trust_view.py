@@ -31,7 +31,9 @@ def _lead(run: Run) -> Iterator[str]:
         yield "The control and the canary held still: no reason was found to withhold verdicts for the host's sake."
     for part in unstable:
         name = f"part {label(part.part)}" if len(run.analysis.parts) > 1 else "this run"
-        yield f"The host was unstable in {name}: {safe('; '.join(part.reasons))}. Its ratios are not called."
+        rule = "Its ratios are called where they clear the floor." if part.noise_known else "Its ratios are not called."
+        host = "noisy" if part.noise_known else "unstable"
+        yield f"The host was {host} in {name}: {safe('; '.join(part.reasons))}. {rule}"
     yield (
         "The control is the baseline measured twice: whatever it shows is noise. The canary is a fixed kernel that no "
         "switch can touch. Nothing is corrected by either."

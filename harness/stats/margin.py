@@ -4,6 +4,8 @@ Let x_1..x_n be the log ratios of n trials with mean d, spread s (n - 1) and 95 
 margin m, and T Student's t of n - 1 degrees:
 
     (1)  faster: L wholly below -M;  slower: L wholly above M;  same: L wholly inside [-M, M];  else inconclusive
+         where the noise floor (5) is above m, faster and slower need L beyond log(1 + floor), and nothing is the same:
+         noise raises the bar for a call and never lowers it for equivalence
     (2)  p_slower = P(T > (d - M) sqrt(n) / s), of "no more than M slower";
          p_faster = P(T < (d + M) sqrt(n) / s), of "no more than M faster";
          p = min(1, 2 min(p_slower, p_faster)), two-sided, of a change no larger than the margin
@@ -53,9 +55,13 @@ def call(ratio: Interval, margin: float) -> Word:
     return _word(logarithm(ratio), margin)
 
 
-def called(logs: Sequence[float], margin: float) -> Word:
-    """Equation (1) from log ratios, one per trial; what a single contrast would be called."""
-    return _word(t_interval(logs), margin) if len(logs) > 1 else "inconclusive"
+def called(logs: Sequence[float], margin: float, bar: float | None = None) -> Word:
+    """Equation (1) from log ratios, one per trial; what a single contrast would be called. `bar`: the larger of margin
+    and noise floor, where there is one."""
+    if len(logs) < 2:
+        return "inconclusive"
+    word = _word(t_interval(logs), margin if bar is None else bar)
+    return "inconclusive" if word == "same" and bar is not None and bar > margin else word
 
 
 def _word(log: Interval, margin: float) -> Word:
