@@ -2,7 +2,7 @@
 
 A regression recurs if the recheck, judged as the trials were (its own control, its own canary, the suspected contrasts
 as the family), calls it `slower` too. Otherwise it is `inconclusive`: what does not recur is not called. A win whose
-cell and baseline, each alone in fresh processes, differ otherwise than inside the trials by more than the margin is
+cell and baseline, each alone in fresh processes, differ otherwise than inside the trials by more than the bar is
 `cross-talk`, and `inconclusive` too (`stats.adjacent`). Where fresh processes are too noisy to say, the win stands.
 """
 
@@ -117,7 +117,7 @@ def _measured_alone(evidence: Evidence, one: Contrast) -> Contrast:
         reason = "not confirmed: fewer than two pairs of fresh processes gave times"
         return _with(one, Confirmation(way="fresh", word="too noisy", ratio=None, agrees=False, reason=reason))
     apart = adjacent.difference(found.logs, inside)
-    word = adjacent.word(found, inside, evidence.margin)
+    word = adjacent.word(found, inside, one.bar or evidence.margin)
     ratio = ratio_interval(found.logs)
     told = Confirmation(
         way="fresh", word=word, ratio=ratio, difference=exponentiated(apart), agrees=word == "confirmed"
