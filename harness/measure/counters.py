@@ -86,9 +86,7 @@ def _key(stage: str, name: str) -> str:
 def _counted_or_why_not(resident: Resident, paths: Mapping[str, str]) -> tuple[dict[str, Count], str]:
     try:
         return operator_counts(resident, paths)
-    except (
-        Exception
-    ) as error:  # a system need not bear a dispatch mode; what it does by itself is measured all the same
+    except Exception as error:  # a system need not bear a dispatch mode: it is measured all the same
         return {}, f"operators (a call under a dispatch mode raised {type(error).__name__}: {error})"[:300]
 
 
