@@ -50,6 +50,10 @@ class YamlDocument:
     sha256: str
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What an escape can write and no UTF-8 file can hold."""
+
+
 def core_scalar(text: str) -> Any:
     """The value of a plain (unquoted) scalar. A number no one can mean stays text: a bigger one could not be shown."""
     if len(text) > MAX_DIGITS:
@@ -164,6 +168,8 @@ class _Builder:
         return self.mapping(events, path)
 
     def scalar(self, event: Any) -> Any:
+        if SURROGATE.search(event.value):
+            raise self.refuse(event, "half of a surrogate pair, which is no character; printable text would do")
         if event.style:  # quoted or a block: text
             return event.value
         return core_scalar(event.value)

@@ -122,6 +122,14 @@ ANY = st.one_of(
 )
 
 
+@pytest.mark.parametrize("text", ['? "\\ud800"', 'suite: "\\udfff"'])
+def test_half_a_surrogate_pair_is_refused_where_it_stands(tmp_path, text):
+    file = tmp_path / "odd.yaml"
+    file.write_text(text)
+    with pytest.raises(SuiteError, match=r"odd\.yaml:1: .*surrogate"):
+        read_suite(file)
+
+
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ANY, st.sampled_from([yamlfile.LOADER, yaml.SafeLoader]))
 def test_whatever_the_bytes_only_a_suite_error_is_raised(tmp_path, monkeypatch, raw, loader):
