@@ -46,23 +46,23 @@ def word(found: list[Finding], start: str) -> str:
 
 
 VERSION_2 = {
-    "proc/self/cgroup": "0::/work/unit",
+    "proc/self/cgroup": "0::/service/unit",
     "sys/fs/cgroup/cpu.max": "max 100000",
-    "sys/fs/cgroup/work/cpu.max": "150000 100000",
-    "sys/fs/cgroup/work/unit/cpu.max": "max 100000",
-    "sys/fs/cgroup/work/memory.max": "2000000000",
-    "sys/fs/cgroup/work/unit/memory.max": "max",
-    "sys/fs/cgroup/work/cpu.stat": "usage_usec 9\nnr_periods 400\nnr_throttled 100\nthrottled_usec 2500000",
+    "sys/fs/cgroup/service/cpu.max": "150000 100000",
+    "sys/fs/cgroup/service/unit/cpu.max": "max 100000",
+    "sys/fs/cgroup/service/memory.max": "2000000000",
+    "sys/fs/cgroup/service/unit/memory.max": "max",
+    "sys/fs/cgroup/service/cpu.stat": "usage_usec 9\nnr_periods 400\nnr_throttled 100\nthrottled_usec 2500000",
 }
 VERSION_1 = {
-    "proc/self/cgroup": "4:memory:/work\n3:cpu,cpuacct:/work/unit\n1:name=systemd:/",
-    "sys/fs/cgroup/cpu,cpuacct/work/cpu.cfs_quota_us": "150000",
-    "sys/fs/cgroup/cpu,cpuacct/work/cpu.cfs_period_us": "100000",
-    "sys/fs/cgroup/cpu,cpuacct/work/unit/cpu.cfs_quota_us": "-1",
-    "sys/fs/cgroup/cpu,cpuacct/work/unit/cpu.cfs_period_us": "100000",
+    "proc/self/cgroup": "4:memory:/service\n3:cpu,cpuacct:/service/unit\n1:name=systemd:/",
+    "sys/fs/cgroup/cpu,cpuacct/service/cpu.cfs_quota_us": "150000",
+    "sys/fs/cgroup/cpu,cpuacct/service/cpu.cfs_period_us": "100000",
+    "sys/fs/cgroup/cpu,cpuacct/service/unit/cpu.cfs_quota_us": "-1",
+    "sys/fs/cgroup/cpu,cpuacct/service/unit/cpu.cfs_period_us": "100000",
     "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
-    "sys/fs/cgroup/memory/work/memory.limit_in_bytes": "2000000000",
-    "sys/fs/cgroup/cpu,cpuacct/work/cpu.stat": "nr_periods 400\nnr_throttled 100\nthrottled_time 2500000000",
+    "sys/fs/cgroup/memory/service/memory.limit_in_bytes": "2000000000",
+    "sys/fs/cgroup/cpu,cpuacct/service/cpu.stat": "nr_periods 400\nnr_throttled 100\nthrottled_time 2500000000",
 }
 MEMORY = {"proc/meminfo": "MemTotal: 8000000 kB\nMemAvailable: 5000000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB"}
 
