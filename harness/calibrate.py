@@ -9,12 +9,13 @@ it; what a twin's contrast shows is noise, by construction. Of each, for the who
     kept share   blocks in which neither it nor its twin was disturbed
     alarmed      called faster or slower, after Benjamini-Hochberg over the run's family
 
-An alarm counts even where an ordinary run would withhold its verdicts because of its control: in a calibration every
-cell is a control. `smoke` gives no verdicts, so no alarm either.
+An alarm counts even where the control of an ordinary run would raise the bar: in a calibration every cell is a control.
+`smoke` gives no verdicts, so no alarm either.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -40,6 +41,8 @@ from harness.records import (
 from harness.schedule import cells_of
 from harness.stats import margin as margins
 from harness.stats import noise
+from harness.stats.disturbed import with_slow_clocks
+from harness.stats.interval import t_quantile
 from harness.stats.pairing import Comparison, pair_each
 from harness.systems import load_system
 
@@ -134,7 +137,7 @@ def _blocks(manifest: Manifest, lines: Mapping[int, Sequence[Line]]) -> dict[str
         if process.process == "trial" and process.state == "done":
             found = [line for line in lines[process.number] if isinstance(line, Block)]
             blocks.setdefault(process.part, []).extend(found)
-    return blocks
+    return {part: with_slow_clocks(found) for part, found in blocks.items()}
 
 
 def _order_effect(analysis: Analysis, blocks: Mapping[str, Sequence[Block]]) -> float | None:
@@ -172,10 +175,15 @@ def expected_detectable(calibration: Calibration, plan: Plan) -> list[tuple[Cali
     among all that the plan compares; of the cells planned."""
     sizes = _family_sizes(calibration, plan)
     return [
-        (one, margins.detectable_at(one.spread, plan.trials, plan.margin, sizes[one.part]))
+        (one, margins.detectable_at(one.spread, plan.trials, _bar(one.spread, plan), sizes[one.part]))
         for one in calibration.contrasts
         if one.spread is not None and one.cell in cells_of(plan) and one.part in sizes
     ]
+
+
+def _bar(spread: float, plan: Plan) -> float:
+    """The larger of the margin and the floor that a control of this spread would show in the planned trials."""
+    return max(plan.margin, math.expm1(t_quantile(plan.trials) * spread / math.sqrt(plan.trials)))
 
 
 def _family_sizes(calibration: Calibration, plan: Plan) -> dict[str, int]:

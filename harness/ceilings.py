@@ -252,5 +252,8 @@ def _ordered(setting: Setting, passes: int, worker: Sequence[str]) -> Mapping[st
     if done.returncode != 0:
         words = done.stderr.strip().splitlines()
         raise UsageError(words[-1][:300] if words else f"its process ended with status {done.returncode}")
-    readings: Mapping[str, Any] = json.loads(done.stdout)
+    try:
+        readings: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])  # a driver may print before it
+    except (IndexError, ValueError):
+        raise UsageError("its process gave no readings") from None
     return readings

@@ -114,7 +114,7 @@ def read_history(results: Path, plan: Plan, machine_id: str) -> History:
             past += found
             between += _between(manifest)
             record_bytes = record_bytes or _record_bytes(folder, len(held))
-            failed = {outcome.cell for outcome in manifest.outcomes}
+            failed = {outcome.cell for outcome in manifest.outcomes if not outcome.again}
             outcomes = {cell: cell in failed for cell in held} | outcomes
         if enough and (follow_ups is not None or plan.preset == "smoke"):
             break

@@ -113,7 +113,7 @@ def basis(plan: Plan, history: History) -> Basis:
 def predict(plan: Plan, history: History, environment: Environment) -> Prediction:
     known = basis(plan, history)
     added = list(chain.from_iterable(follow_up_jobs(plan, _likely(plan, history.follow_ups))))
-    jobs = [job for job in (*planned_jobs(plan), *added) if not set(job.cells) <= history.failed]
+    jobs = _alive([*planned_jobs(plan), *added], history)
     expected = {job.key: _expected(job, known) for job in jobs}
     turns = [[expected[job.key] for job in beside] for beside in rounds(jobs, plan, environment)]
     between = len(turns) * history.between_s
@@ -138,9 +138,17 @@ def predicted(results: Path, plan: Plan, environment: Environment) -> Prediction
 
 def expected_walls(results: Path, plan: Plan, environment: Environment) -> dict[JobKey, float]:
     """Seconds of each process that earlier runs let expect, for the first guess at the time left."""
-    known = basis(plan, read_history(results, plan, environment.machine_id))
-    found = [_expected(job, known) for job in planned_jobs(plan)] if known.history.past else []
+    history = read_history(results, plan, environment.machine_id)
+    if not history.past:
+        return {}
+    known = basis(plan, history)
+    found = [_expected(job, known) for job in _alive(planned_jobs(plan), history)]
     return {one.job.key: one.low_s for one in found if one.seen}
+
+
+def _alive(jobs: Iterable[Job], history: History) -> list[Job]:
+    """Without those whose every cell failed in the earlier runs: it is taken to fail again."""
+    return [job for job in jobs if not set(job.cells) <= history.failed]
 
 
 def _within_budget(plan: Plan, seconds: float) -> float:

@@ -33,6 +33,7 @@ from harness.systems import load_system
 WAKE_S = 1.0
 BUDGETED = ("trial", "recheck", "confirm")
 """Kinds of which none is begun once the time budget is used up."""
+FOLLOW_UPS = ("recheck", "confirm")
 DEATHS = 3
 """So many deaths from outside in a row at one job are its own."""
 
@@ -239,6 +240,8 @@ class Runner:
     ) -> None:
         settled = process.model_copy(update={"state": state, "reason": reason})
         known = self.manifest.outcomes
+        if process.process in FOLLOW_UPS:
+            outcomes = [outcome.model_copy(update={"again": True}) for outcome in outcomes]
         self._save(
             processes=tuple(settled if p.number == process.number else p for p in self.manifest.processes),
             outcomes=(*known, *with_dependents(self.plan, outcomes, known)),

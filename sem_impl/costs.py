@@ -87,7 +87,7 @@ def mixer(d: Dimensions) -> Flops:
 def evolution(variant: Mapping[str, str], conditions: Mapping[str, Any], P: int, layers: int) -> Flops:
     """Equation (4): Kerr phases and Cayley steps."""
     tolerance = TOLERANCES[variant["tolerance"]](int(conditions["training_step"]))
-    products = least_products(float(conditions["dt"]), tolerance, int(conditions["max_iterations"]))
+    products = least_products(P, float(conditions["dt"]), tolerance, int(conditions["max_iterations"]))
     solve = products * (8 * len(OFFSETS) + 8)
     return Flops(layers * P * (solve + 10 + 2 * ELEMENTARY), layers * P * (16 + solve + 28))
 

@@ -166,7 +166,7 @@ def test_one_evolution_done_by_hand_takes_exactly_the_flops_that_are_counted():
     psi = (generator.standard_normal(P) + 1j * generator.standard_normal(P)) / math.sqrt(2)
     weights = np.full((3, P), math.log(2))
     H = dense(torch.tensor(weights)).numpy()
-    degree = least_products(dt, tolerance, 50)
+    degree = least_products(P, dt, tolerance, 50)
     coefficients = best_polynomial(np.linalg.eigvalsh(H), dt / 2, degree)
     edges = [(i, (i + o) % P, Tally(w)) for o, row in zip(OFFSETS, weights, strict=True) for i, w in enumerate(row)]
     kappa = [Tally(1.0)] * P
@@ -228,7 +228,7 @@ def test_no_method_does_with_fewer_products(dt, tolerance):
     conditions = {one.name: one.default for one in SEM_PROPAGATOR.conditions}
     conditions |= {"rows": 16, "propagator_width": 256, "dt": dt}
     level = "fixed" if tolerance == 1e-6 else "adaptive"
-    least = least_products(dt, tolerance, 50)
+    least = least_products(256, dt, tolerance, 50)
     batch = SEM_PROPAGATOR.batch(conditions, 0)
     for method, preconditioner in itertools.product(("cocg", "cgnr", "chebyshev"), ("none", "block_jacobi")):
         variant = STATUS_QUO | {
@@ -244,13 +244,13 @@ def test_no_method_does_with_fewer_products(dt, tolerance):
     assert least <= len(chebyshev_coefficients(dt / 2, 8.4, tolerance, 50)) - 1
 
 
-@pytest.mark.parametrize("dt", [1e-3, 0.1, 1.0])
-def test_the_least_degree_is_that_of_a_least_squares_fit(dt):
-    """On the circulant spectrum of the document's width, by another way and with every eigenvalue of it."""
-    P, a = 2048, dt / 2
+@pytest.mark.parametrize(("P", "dt"), [(2048, 1e-3), (2048, 0.1), (2048, 1.0), (256, 10.0), (129, 0.1)])
+def test_the_least_degree_is_that_of_a_least_squares_fit(P, dt):
+    """On the circulant spectrum, by another way and with every eigenvalue of it."""
+    a = dt / 2
     angle = 2 * np.pi * np.arange(P) / P
     eigenvalues = math.log(2) * sum(2 - 2 * np.cos(o * angle) for o in OFFSETS)
-    A, degree = 1 + 1j * a * eigenvalues, least_products(dt, 1e-4, 50)
+    A, degree = 1 + 1j * a * eigenvalues, least_products(P, dt, 1e-4, 50)
     left = []
     for n in (degree - 1, degree):
         basis = A[:, None] * np.polynomial.chebyshev.chebvander(eigenvalues / 4.2 - 1, n)
@@ -258,7 +258,7 @@ def test_the_least_degree_is_that_of_a_least_squares_fit(dt):
         residual = A.conj() - (basis @ fit if n >= 0 else 0)
         left.append(np.linalg.norm(residual) / np.linalg.norm(A))
     assert left[1] <= 1e-4 < left[0]
-    assert least_products(dt, 1e-4, 0) == 0
+    assert least_products(P, dt, 1e-4, 0) == 0
 
 
 def test_the_propagator_alone_costs_what_its_stage_does_without_the_expansion():

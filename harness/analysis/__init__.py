@@ -62,7 +62,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
     found = pair_all(evidence)
     cells = {cell.id: with_limits(summarise(evidence, cell), cell, evidence.ceilings) for cell in part.cells}
     baseline, control = control_interval(evidence, found)
-    floor = margins.floor(control) if control and control.n >= 2 else None
+    floor = evidence.floor = margins.floor(control) if control and control.n >= 2 else None
     canary = noise.canary_drift(blocks, one_thread=evidence.one_thread)
     unknown = noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials)
     reasons = noise.unstable_because(control, canary, margin=evidence.margin, trials=evidence.trials)

@@ -96,7 +96,8 @@ def _rechecked(evidence: Evidence, one: Contrast, again: Mapping[Key, Contrast])
     if found.verdict == "slower":
         reason = f"recurred: {_said(found.ratio)} when measured again"
         return _with(one, Confirmation(way="again", word="recurred", ratio=found.ratio, agrees=True, reason=reason))
-    if found.verdict in ("same", "inconclusive", "faster"):
+    barred = margins.called(np.log(found.trials).tolist(), evidence.margin) == "slower"
+    if found.verdict in ("same", "inconclusive", "faster") and not barred:
         told = Confirmation(way="again", word="did not recur", ratio=found.ratio, agrees=False)
         return _not_called(one, told, f"{_said(one.ratio)} in the trials, {_said(found.ratio)} when measured again")
     told = Confirmation(way="again", word="too noisy", ratio=found.ratio, agrees=False)

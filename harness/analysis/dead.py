@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 
-from harness.analysis.contrasts import Summaries
+from harness.analysis.contrasts import Summaries, bar_of
 from harness.analysis.evidence import Evidence
 from harness.analysis.responses import Found
 from harness.records import Cell
 from harness.stats import margin as margins
-from harness.stats.interval import ratio_interval
 
 
 def dead_switches(evidence: Evidence, found: Found, summaries: Summaries) -> tuple[str, ...]:
     """Varied switches that changed nothing anyone could see.
 
     In every pair of cells that differ only in such a switch, outputs and parameters are equal bit by bit, all probes
-    read the same, and the time ratio is equivalent: its interval lies inside the margin. One difference acquits.
+    read the same, and the time ratio is equivalent: its interval and the noise floor lie inside the margin. One
+    difference acquits.
     """
     return tuple(name for name in evidence.part.factors if _dead(name, evidence, found, summaries))
 
@@ -44,7 +44,7 @@ def _alike(one: Cell, other: Cell, evidence: Evidence, found: Found, summaries: 
     if summaries[one.id].probes != summaries[other.id].probes:
         return False
     logs = _between(one, other, found)
-    return len(logs) >= 2 and margins.call(ratio_interval(logs), evidence.margin) == "same"
+    return margins.called(logs, evidence.margin, bar_of(evidence, evidence.floor)) == "same"
 
 
 def _between(one: Cell, other: Cell, found: Found) -> list[float]:

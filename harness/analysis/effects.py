@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis.contrasts import Summaries
+from harness.analysis.contrasts import Summaries, bar_of
 from harness.analysis.evidence import Evidence
 from harness.analysis.responses import Changes, Found, MissingError, doubts, responses
 from harness.lookup import baselines
@@ -101,7 +101,7 @@ def _effect(evidence: Evidence, conditions: Mapping[str, Value], term: Term, log
         levels=tuple((part.factors[name][0], part.factors[name][1]) for name in names),
         ratio=ratio_interval(logs.tolist()),
         aliases=tuple(_names(part, alias) for alias in term.aliases),
-        detectable=margins.detectable(logs.tolist(), evidence.margin),
+        detectable=margins.detectable(logs.tolist(), bar_of(evidence, evidence.floor)),
     )
 
 
@@ -144,5 +144,5 @@ def _shares(evidence: Evidence, conditions: Mapping[str, Value], y: factorial.Ar
             factor=name,
             ratio=ratio_interval(values[:, i].tolist()),
             fraction=t_interval((values[:, i] / total).tolist()),
-            detectable=margins.detectable(values[:, i].tolist(), evidence.margin),
+            detectable=margins.detectable(values[:, i].tolist(), bar_of(evidence, evidence.floor)),
         )

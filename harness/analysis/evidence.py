@@ -55,6 +55,8 @@ class Evidence:
     """(trial, group) -> cost of a mark."""
     threads: set[int] = field(default_factory=set)
     trials: int = 0
+    floor: float | None = None
+    """Noise floor of whole calls, once it is known."""
     followed: tuple[Followed, ...] | None = None
     abandoned: dict[str, int] = field(default_factory=dict)
     """Reason -> blocks that count for nothing."""
@@ -77,7 +79,8 @@ def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
     processes = [process for process in manifest.processes if process.part == part.name]
     for process in processes:
         for line in lines[process.number]:
-            _note(evidence, line)
+            if not (isinstance(line, Outcome) and process.process in ("recheck", "confirm")):
+                _note(evidence, line)
     counted = {(process.trial, process.group): process for process in processes if _counts(process)}
     for process in counted.values():
         _take(evidence, process, lines[process.number])
@@ -87,7 +90,8 @@ def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
             lost = sum(isinstance(line, Block) for line in lines[process.number])
             evidence.abandoned[process.reason] = evidence.abandoned.get(process.reason, 0) + lost
     ids = {cell.id for cell in part.cells}
-    evidence.outcomes.update({outcome.cell: outcome for outcome in manifest.outcomes if outcome.cell in ids})
+    stated = [outcome for outcome in manifest.outcomes if outcome.cell in ids and not outcome.again]
+    evidence.outcomes.update({outcome.cell: outcome for outcome in stated})
     evidence.trials = _complete(evidence, set(counted))
     evidence.followed = followed(manifest, lines, part)
     return evidence

@@ -11,6 +11,7 @@ count. Claims are few and declared one by one; they keep a rule of their own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -36,7 +37,9 @@ def _together(parts: Sequence[PartAnalysis], margin: float) -> Iterable[PartAnal
         update = {
             "contrasts": tuple(next(judged_ones) for _ in part.contrasts),
             "stage_contrasts": tuple(next(judged_ones) for _ in part.stage_contrasts),
-            "detectable": margins.detectable_of(part.control, margin, size) if part.control else None,
+            "detectable": margins.detectable_of(part.control, max(margin, part.floor or 0.0), size)
+            if part.control
+            else None,
             "family": size,
         }
         yield part.model_copy(update=update)
@@ -68,16 +71,25 @@ def _with_detectable(one: Contrast, margin: float, size: int) -> Contrast:
 
 
 def _called(one: Contrast, margin: float, adjusted_p: float, level: float, size: int) -> Contrast:
-    logs = np.log(one.trials).tolist()
-    word, reason = margins.called(logs, margin, one.bar), one.reason
-    if word == "inconclusive" and one.bar is not None and one.bar > margin:
-        bare = margins.called(logs, margin)
-        within = f"within the noise floor of {one.bar:.1%}: without it {bare}" if bare != word else ""
-        reason = "; ".join(filter(None, (reason, within)))
+    logs, bar = np.log(one.trials).tolist(), one.bar or margin
+    word, why = margins.called(logs, margin, bar), ""
+    bare = margins.called(logs, margin)
+    if word == "inconclusive" != bare:
+        why = f"within the noise floor of {bar:.1%}: without it {bare}"
     if word in ("faster", "slower") and adjusted_p > margins.ALPHA:
         chance = f"among {size} contrasts chance would do this (adjusted p {adjusted_p:.2g})"
-        reason = "; ".join(filter(None, (reason, f"alone it would be {word}; {chance}")))
+        why = f"alone it would be {word}; {chance}"
         word = "inconclusive"
-    settled = margins.n_to_settle(logs, margin, level) if word == "inconclusive" else None
-    update = {"verdict": word, "reason": reason, "adjusted_p": adjusted_p, "n_to_settle": settled}
+    update = {
+        "verdict": word,
+        "reason": one.reason if why in one.reason else "; ".join(filter(None, (one.reason, why))),
+        "adjusted_p": adjusted_p,
+        "n_to_settle": _settled(logs, margin, bar, level) if word == "inconclusive" else None,
+    }
     return one.model_copy(update=update)
+
+
+def _settled(logs: Sequence[float], margin: float, bar: float, level: float) -> int | None:
+    """None too where only a quieter host would settle it: the change lies within a floor that bars `same`."""
+    within = abs(float(np.mean(logs))) <= math.log1p(bar)
+    return None if bar > margin and within else margins.n_to_settle(logs, bar, level)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from harness.analysis.contrasts import Summaries
+from harness.analysis.contrasts import Summaries, bar_of
 from harness.analysis.evidence import Evidence
 from harness.analysis.responses import Changes, Found, MissingError, Responses, doubts, responses
 from harness.lookup import baselines
@@ -50,7 +50,7 @@ def steps(evidence: Evidence, found: Found, summaries: Summaries) -> tuple[tuple
             notes[f"no steps: {missing}"] = None
             continue
         conditions = {name: baseline.conditions[name] for name in part.varied_conditions}
-        listed += (_step(part, conditions, way, change, known, evidence.margin) for change in changes)
+        listed += (_step(part, conditions, way, change, known, bar_of(evidence, evidence.floor)) for change in changes)
         notes |= dict.fromkeys(doubts("steps", known.cells, found))
     return tuple(listed), tuple(notes)
 
@@ -83,7 +83,7 @@ def _step(
     way: Literal["ladder", "leave_one_out"],
     change: _Change,
     known: Responses,
-    margin: float,
+    bar: float,
 ) -> Step:
     y = known.y
     logs = (y[:, change.of] - y[:, change.less]).tolist()
@@ -96,7 +96,7 @@ def _step(
         cell=known.cells[change.of].id,
         against=known.cells[change.less].id,
         ratio=ratio_interval(logs),
-        detectable=margins.detectable(logs, margin),
+        detectable=margins.detectable(logs, bar),
         running=ratio_interval(y[:, change.of].tolist()).point,
     )
 

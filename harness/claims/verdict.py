@@ -161,7 +161,7 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
     fit = widened(address.metric, reading.interval, floor)
     given, bare = word(claim, fit), word(claim, reading.interval)
     within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
-    if address.metric in TIMED and not analysis.stable and not within:
+    if address.metric in TIMED and not analysis.stable and given != "inconclusive" and not within:
         within = f"a noisy host, but it clears the noise floor of {floor:.1%}"
     return Judged(place, given, reading, "; ".join(filter(None, (within, reading.note))), fit)
 

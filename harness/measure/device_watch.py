@@ -123,9 +123,10 @@ class XpuSensor:
 
     def read(self) -> Reading:
         try:
-            return Reading(clock_hz=float(self.module.clock_rate()) * MHZ)
+            clock_hz = float(self.module.clock_rate()) * MHZ
         except RuntimeError:
             return Reading()
+        return Reading(clock_hz if clock_hz > 0 else None)  # a device at rest tells 0, one that does not know less
 
 
 def sensor_of(device: str, module: Any) -> Sensor:
@@ -174,10 +175,10 @@ class DeviceWatch:
         return self.sensor.read()
 
     def between(self, before: Reading, after: Reading) -> Noticed:
-        clocks = [reading.clock_hz for reading in (before, after) if reading.clock_hz is not None]
+        """The clock is the second reading's, taken while the device is at work: at rest it may be lowered."""
         reasons = sorted(before.reasons | after.reasons)
         return Noticed(
-            clock_hz=min(clocks) if clocks else None,
+            clock_hz=after.clock_hz,
             disturbed=f"throttled: {', '.join(reasons)}" if reasons else "",
         )
 

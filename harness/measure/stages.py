@@ -73,6 +73,8 @@ class StageMarks:
             if before is not None and (before, "gradient") not in at:
                 raise StageError(f"stage '{before}': no gradient reached its output; is it detached?")
             end = at[before, "gradient"] if before is not None else at["", "end"]
+            if end < begin:
+                raise StageError(f"stage '{name}': its backward ended before it began; stages go in pipeline order")
             spans[f"{name}.backward"] = begin, end
             begin = end
         return spans

@@ -115,6 +115,8 @@ class Outcome(Record):
     outcome: OutcomeWord
     detail: str
     during: str = ""
+    again: bool = False
+    """In a process that measured once more: what the trials said of the cell stands."""
 
 
 LOST_SHARE_LIMIT = 0.02

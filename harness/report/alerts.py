@@ -23,19 +23,7 @@ def alerts(run: Run) -> Iterator[Alert]:
         few = f"{words.count(analysis.trials_done, 'trial')} cannot carry a verdict; readings are shown as they are."
         yield Alert("No verdicts: this is a smoke run", (few, *unstable), _command(plan, preset="quick"))
     elif unstable:
-        known = all(part.noise_known for part in analysis.parts if not part.stable)
-        named = [label(part.part) for part in analysis.parts if not part.stable]
-        which = "" if len(named) == len(analysis.parts) else f" in {words.listed(named)}"
-        title = f"A noisy host{which}" if known else f"Ratios are not called{which}: unstable host"
-        advice = (
-            "Ratios are called, and claims judged, only where they hold by more than the noise floor. "
-            if known
-            else "Ratios are shown with their intervals, but not called where the size of the noise is not known. "
-        )
-        more = plan.preset if plan.preset == "rigorous" else "full"
-        yield Alert(
-            title, (*unstable, f"{advice}On a quiet machine, more trials say more:"), _command(plan, preset=more)
-        )
+        yield from _hosts(run)
     if manifest.state != "finished":
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} are in this report"
         yield Alert("This run is unfinished", (f"{done}.",), f"{_command(plan)} --resume")
@@ -44,6 +32,22 @@ def alerts(run: Run) -> Iterator[Alert]:
         done = f"{analysis.trials_done} of {words.count(analysis.trials_planned, 'planned trial')} done{why}"
         unbounded = _command(plan, max_minutes=None) if manifest.stopped_early else _command(plan)
         yield Alert("This run ended early", (f"{done}: intervals are wider than planned.",), unbounded)
+
+
+def _hosts(run: Run) -> Iterator[Alert]:
+    """One alert for the parts whose noise is of unknown size, one for those that are known to be noisy."""
+    plan, parts = run.manifest.plan, [part for part in run.analysis.parts if not part.stable]
+    more = _command(plan, preset=plan.preset if plan.preset == "rigorous" else "full")
+    for known, title, advice in (
+        (False, "Ratios are not called{}: unstable host", "Ratios are shown with their intervals, but none is called."),
+        (True, "A noisy host{}", "Ratios are called, and claims judged, only where they clear the noise floor."),
+    ):
+        told = [part for part in parts if part.noise_known == known]
+        named = words.listed([label(part.part) for part in told])
+        which = "" if len(told) == len(run.analysis.parts) else f" in {named}"
+        reasons = (*map(_why_unstable, told), f"{advice} On a quiet machine, more trials say more:")
+        if told:
+            yield Alert(title.format(which), reasons, more)
 
 
 def _command(plan: Plan, **changes: str | None) -> str:

@@ -59,8 +59,8 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
 def _sentences(plan: Part, part: PartAnalysis, run: Run) -> Iterator[str]:
     yield from _baseline(part, run)
     margin = numbers.share(run.manifest.plan.margin)
-    floor = f"; the noise floor of this part is {numbers.share(part.floor)}" if part.floor is not None else ""
-    yield f"A change counts where it clears {margin}{floor}."
+    floor = f" and the noise floor of this part, {numbers.share(part.floor)}" if part.floor is not None else ""
+    yield f"A change counts where it clears the margin of {margin}{floor}."
     yield from _detectable(part, run)
     most = max((len(contrast.changes) for contrast in part.contrasts), default=0)
     whole = most >= len(plan.factors) or plan.design not in ("fractional_factorial", "screening")

@@ -14,9 +14,7 @@ CLAIM_MARKS = {
     "refuted": Mark("refuted", "✕", "bad", "the whole 95 % interval lies on the other side of the claim"),
     "qualified": Mark("qualified", "◐", "part", "holds in part of its scope; the row says where"),
     "supported": Mark("supported", "●", "good", "the whole 95 % interval lies on the claim's side"),
-    "inconclusive": Mark(
-        "inconclusive", "○", "open", "the interval holds both possibilities, or verdicts are withheld"
-    ),
+    "inconclusive": Mark("inconclusive", "○", "open", "the interval, widened by the noise, holds both possibilities"),
     "invalid": Mark("invalid", "!", "broken", "a guard broke, so the number means nothing"),
     "untested": Mark("untested", "–", "none", "this run cannot test it; the row says what would"),
 }
@@ -25,19 +23,21 @@ CONTRAST_MARKS = {
         "faster",
         "▼",
         "good",
-        "the whole interval lies below 1 by more than the margin, beyond what chance does among so many",
+        "the whole interval lies below 1 by more than margin and noise floor, beyond what chance does among so many",
     ),
     "slower": Mark(
         "slower",
         "▲",
         "bad",
-        "the whole interval lies above 1 by more than the margin, beyond what chance does among so many",
+        "the whole interval lies above 1 by more than margin and noise floor, beyond what chance does among so many",
     ),
-    "same": Mark("same", "=", "same", "the whole interval lies inside the margin around 1"),
-    "inconclusive": Mark("inconclusive", "○", "open", "none of these three can be said at this number of trials"),
+    "same": Mark("same", "=", "same", "the whole interval, and the noise floor, lie inside the margin around 1"),
+    "inconclusive": Mark(
+        "inconclusive", "○", "open", "none of these three can be said of so many trials on so noisy a host"
+    ),
     "invalid": Mark("invalid", "!", "broken", "the outputs differ beyond the tolerance: the time means nothing"),
     "withheld": Mark(
-        "withheld", "□", "open", "shown without a verdict: too few trials, an unstable host, or disturbed samples"
+        "withheld", "□", "open", "shown without a verdict: too few trials, noise of unknown size, or disturbed samples"
     ),
     "not measured": Mark("not measured", "–", "none", "the cell gave no time; its outcome says why"),
 }
@@ -143,6 +143,8 @@ def to_settle(contrast: Contrast) -> str:
     look took the word from."""
     if contrast.verdict != "inconclusive" or contrast.confirmation is not None:
         return ""
+    if contrast.n_to_settle is None and contrast.bar is not None and contrast.bar == contrast.floor:
+        return "a quieter host"
     return str(contrast.n_to_settle) if contrast.n_to_settle is not None else "over 1000"
 
 

@@ -5,7 +5,7 @@ Input: blocks of one sample each, numbered by the pair of processes they come fr
     (1)  f_k = log median t(cell) - log median t(baseline) over the quiet samples of the two processes of pair k
     (2)  D = mean f - mean d,  with Welch's interval  D -+ t(0.975, v) sqrt(u + w),
          u = s_f^2 / p,  w = s_d^2 / n,  v = (u + w)^2 / (u^2 / (p - 1) + w^2 / (n - 1))
-    (3)  cross-talk: (2) lies wholly beyond log(1 + margin) on either side;
+    (3)  cross-talk: (2) lies wholly beyond log(1 + bar) on either side, the bar being the larger of margin and floor;
          confirmed:  not so, and the t interval of f is itself called faster;  too noisy: neither
 
 Where under half of the samples of any process are quiet, process CPU time of all samples is read instead if there is
@@ -24,7 +24,7 @@ import numpy as np
 from scipy import stats
 
 from harness.records import Block, Interval, Sample
-from harness.stats.interval import CONFIDENCE, t_interval
+from harness.stats.interval import CONFIDENCE
 from harness.stats.margin import called
 
 Word = Literal["confirmed", "cross-talk", "too noisy"]
@@ -70,19 +70,14 @@ def difference(fresh: Sequence[float], inside: Sequence[float]) -> Interval:
     return Interval(point=centre, low=centre - half, high=centre + half, n=len(fresh))
 
 
-def word(found: Adjacent, inside: Sequence[float], margin: float) -> Word:
+def word(found: Adjacent, inside: Sequence[float], bar: float) -> Word:
     """Equation (3)."""
-    apart, bound = difference(found.logs, inside), math.log1p(margin)
+    apart, bound = difference(found.logs, inside), math.log1p(bar)
     if apart.low > bound or apart.high < -bound:
         return "cross-talk"
-    return "confirmed" if called(found.logs, margin) == "faster" and not found.degraded else "too noisy"
+    return "confirmed" if called(found.logs, bar) == "faster" and not found.degraded else "too noisy"
 
 
 def within(apart: Interval) -> float:
     """How far apart the two may be: the larger end of (2), as a relative change."""
     return math.expm1(max(abs(apart.low), abs(apart.high)))
-
-
-def spread(found: Adjacent) -> Interval:
-    """The t interval of (1), in logarithms."""
-    return t_interval(found.logs)

@@ -18,6 +18,7 @@ import numpy as np
 from harness.stats.interval import half_width
 
 STRAY = 1 / 3
+ROUNDING = 1e-12
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
@@ -28,5 +29,6 @@ def hodges_lehmann(values: Sequence[float]) -> float:
 
 
 def stray(values: Sequence[float]) -> bool:
-    """Equation (2)."""
-    return abs(float(np.mean(values)) - hodges_lehmann(values)) > STRAY * half_width(values)
+    """Equation (2), of logarithms; values that differ by rounding alone have no stray."""
+    half = half_width(values)
+    return half > ROUNDING and abs(float(np.mean(values)) - hodges_lehmann(values)) > STRAY * half

@@ -1,11 +1,12 @@
 """How quiet the machine was: control, canary, order.
 
-A part is unstable when its own control says so:
+A part is stable unless one of these holds. The first two leave the size of its noise unknown, and verdicts are withheld
+for them; a known floor above the margin is what a change must then clear:
 
     - no control, or too few trials for an interval of it;
-    - the noise floor (`margin.floor` of the control, or of several: `pooled`) is above the margin;
     - the canary moved: the interval of its last over its first reading within a block lies wholly beyond the margin,
-      so the machine's speed drifted inside the blocks, in one direction, during the very comparisons.
+      so the machine's speed drifted inside the blocks, in one direction, during the very comparisons;
+    - the noise floor (`margin.floor` of the control, or of several: `pooled`) is above the margin.
 
 Each arm by its own control: the floor of the whole calls says nothing about a stage of the staged arm, which has one of
 its own; the canary speaks for all.
@@ -20,9 +21,7 @@ half-width h of its interval over trials, in logarithms; they are told as one in
     (1)  c -+ h,  c = +- sqrt(mean d^2),  h = sqrt(mean h^2), over all pairs, with the sign of the controls' mean d
 
 so that its end, the floor, is what one pair of equals shows, estimated from K (K + 1) / 2 of them: never what their
-average would show, which more controls could make as small as one likes. One control is itself. Three in place of
-one (n = 6, margin 2 %): noise of 1 % between trials withholds 1 run in 70, not 1 in 15; noise of 2 % withholds 96 % of
-runs, not 78 %.
+average would show, which more controls could make as small as one likes. One control is itself.
 
 Order effect: the time of the later over the earlier of two equal calls, control and baseline. Half the difference
 between the median log ratio of the control in blocks where it ran after the baseline, and where it ran before it;
@@ -54,7 +53,7 @@ def pooled(controls: Sequence[Mapping[int, float]]) -> Interval:
         for one, other in itertools.combinations(controls, 2)
     ]
     alone = [list(one.values()) for one in controls]
-    pairs = [logs for logs in (*alone, *between) if logs]
+    pairs = [*alone, *(logs for logs in between if len(logs) > 1)]
     centre = math.sqrt(float(np.mean([np.mean(logs) ** 2 for logs in pairs])))
     half = math.sqrt(float(np.mean([half_width(logs) ** 2 for logs in pairs])))
     centre = math.copysign(centre, float(np.mean([np.mean(logs) for logs in alone])))
@@ -106,20 +105,20 @@ def order_effect(blocks: Iterable[Block], control: str, baseline: str) -> Interv
 
 
 def unstable_because(
-    control: Interval | None, canary: Interval | None, *, margin: float, trials: int, of: str = ""
+    control: Interval | None, canary: Interval | None, *, margin: float, trials: int
 ) -> tuple[str, ...]:
-    """Why verdicts are withheld; empty where they may be given. `of`: whose control it is, where not the whole call's
-    (` of stage encoder`)."""
-    reasons = list(unknown_because(control, canary, margin=margin, trials=trials, of=of))
+    """What makes the host unstable or noisy; empty where nothing does."""
+    reasons = list(unknown_because(control, canary, margin=margin, trials=trials))
     if control is not None and control.n >= 2 and margins.floor(control) > margin:
-        reasons.append(f"noise floor{of} {margins.floor(control):.1%} is above the margin of {margin:.1%}")
+        reasons.append(f"noise floor {margins.floor(control):.1%} is above the margin of {margin:.1%}")
     return tuple(reasons)
 
 
 def unknown_because(
     control: Interval | None, canary: Interval | None, *, margin: float, trials: int, of: str = ""
 ) -> tuple[str, ...]:
-    """Why the floor does not bound what noise did to this run; empty where it does. A high floor is a known one."""
+    """Why the floor does not bound what noise did to this run; empty where it does. A high floor is a known one. `of`:
+    whose control it is, where not the whole call's (` of stage encoder`)."""
     reasons = []
     if trials < 2:
         reasons.append(f"too few trials: {trials}, an interval needs 2")
