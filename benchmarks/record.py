@@ -1,4 +1,4 @@
-"""Records real runs of a benchmark suite, one core burnt beside them: what `detection.py` and `peers` read.
+"""Records real runs of a benchmark suite, one core burnt beside them: what `detection.py` reads.
 
     python -m benchmarks.record nulls --runs 20 --preset quick
     python -m benchmarks.record planted --runs 6 --preset full

@@ -248,6 +248,19 @@ def test_what_cannot_be_measured_is_told_and_left_out(tmp_path, monkeypatch):
     assert not log.exists() and not (tmp_path / "ceilings.json").exists()
 
 
+@pytest.mark.parametrize("source", ["", "print('no json')\n"])
+def test_a_process_that_tells_nothing_is_told_and_left_out(tmp_path, monkeypatch, source):
+    worker(tmp_path, monkeypatch, source)
+    notes = Notes()
+    assert ceilings_for(plan_under(), tmp_path, notes) == ()
+    assert notes.said[-1].endswith("could not be measured: its process gave no readings")
+
+
+def test_a_driver_may_print_before_the_readings(tmp_path, monkeypatch):
+    worker(tmp_path, monkeypatch, "print('a driver greets')\n" + PLANTED)
+    assert len(ceilings_for(plan_under(), tmp_path, Notes())) == 2
+
+
 def test_without_torch_or_on_the_virtual_device_nothing_is_started(tmp_path, planted, monkeypatch):
     assert ceilings_for(plan_under(device="virtual"), tmp_path, Notes()) == ()
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

@@ -101,3 +101,10 @@ def test_a_detached_stage_is_named():
     model.stages["mixer"].register_forward_pre_hook(lambda _, inputs: inputs[0].detach().requires_grad_())
     with pytest.raises(StageError, match="stage 'encoder': no gradient reached"):
         times_of(model, clock)
+
+
+def test_stages_declared_out_of_order_are_named():
+    clock = VirtualClock()
+    swapped = {name: PATHS[name] for name in ("mixer", "encoder", "head")}
+    with pytest.raises(StageError, match="pipeline order"):
+        times_of(Model(clock), clock, swapped)

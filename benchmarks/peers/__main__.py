@@ -37,6 +37,8 @@ def pytest_benchmark(folder: Path) -> dict[str, dict[str, str]]:
     fails = ["--benchmark-compare-fail", f"mean:{MARGIN}%", f"min:{MARGIN}%", "--benchmark-compare"]
     said = _output([*common, *fails], "B", may_fail=True)
     found = {(field, name) for name, field in REGRESSION.findall(said)}
+    if not found and "passed" not in said:
+        raise SystemExit(f"pytest-benchmark compared nothing:\n{said[-2000:]}")
     return {
         f"pytest-benchmark, {field}:{MARGIN}%": {name: "slower" if (field, name) in found else "" for name in NAMES}
         for field in ("mean", "min")
@@ -50,6 +52,9 @@ def pyperf(folder: Path) -> dict[str, dict[str, str]]:
         _output([sys.executable, str(HERE / "bench_pyperf.py"), "-q", f"--inherit-environ={inherited}", *out], side)
     compare = [sys.executable, "-m", "pyperf", "compare_to", str(folder / "A.json"), str(folder / "B.json")]
     said = _output([*compare, f"--min-speed={MARGIN}"], "B")
+    missing = [name for name in NAMES if name not in said]
+    if missing:
+        raise SystemExit(f"pyperf said nothing about {', '.join(missing)}:\n{said[-2000:]}")
     words = dict(re.findall(r"^(\w+): Mean .* (faster|slower)$", said, flags=re.MULTILINE))
     return {"pyperf": {name: words.get(name, "") for name in NAMES}}
 
