@@ -72,7 +72,19 @@ def test_a_change_beyond_the_floor_is_called(part: PartAnalysis) -> None:
 
 def test_nothing_is_the_same(part: PartAnalysis) -> None:
     assert {one.verdict for one in of(part, "none")} == {"inconclusive"}
-    assert part.dead_switches == ()
+
+
+@pytest.mark.parametrize(("off", "dead"), [(1.0, ("pace",)), (OFF, ())])
+def test_a_switch_is_not_called_dead_within_the_noise(off: float, dead: tuple[str, ...]) -> None:
+    """Two levels of equal outputs and equal time."""
+    cells = [cell("base", {"pace": "a"}), cell("none", {"pace": "none"}), cell("control", {"pace": "a"}, control=True)]
+    made = world(
+        cells=cells,
+        factors={"pace": ("a", "none")},
+        times=lambda one: 0.01 * (off if one.control else 1.0),
+        digests={"base": "alike", "none": "alike"},
+    )
+    assert analyse_lines(made.manifest, made.lines).parts[0].dead_switches == dead
 
 
 def test_what_could_have_been_seen_lies_beyond_the_floor(part: PartAnalysis) -> None:

@@ -14,35 +14,36 @@ from harness.records import LINE, Block, Process
 from tests.fakes import GAINING
 
 FAKE = "suite: gains\ntitle: Who is called when?\nsystem: tests.fakes:GAINING\nmemory: false\n"
-SUITE = "design: one_at_a_time\nconditions: {width: [8, 16]}\nfactors: {SWITCHES}\nblocks: 4\n"
+SUITE = "design: one_at_a_time\nconditions: {rows: [6, 7]}\nfactors: {SWITCHES}\nblocks: 4\n"
 SWITCHES = ", ".join(f"{switch.name}: [new]" for switch in GAINING.switches[:2])
 
 
 @pytest.fixture
 def block(tmp_path, monkeypatch):
-    """The blocks of a trial of two families, and all calls made: (cell by variant and width, collector enabled)."""
+    """The blocks of a trial of two families, and all calls made: (cell by variant and rows, collector enabled)."""
     calls = []
 
     def watched(model, batch, mode):
-        width = batch.inputs["x"].shape[1]
-        calls.append(((tuple(sorted(model.variant.items())), width), gc.isenabled()))
+        rows = batch.inputs["x"].shape[0]
+        calls.append(((tuple(sorted(model.variant.items())), rows), gc.isenabled()))
         return type(GAINING).run(GAINING, model, batch, mode)
 
     system = replace(GAINING)
     monkeypatch.setattr(system, "run", watched, raising=False)
     plan = plan_of(tmp_path, SUITE.replace("SWITCHES", SWITCHES), FAKE, preset="quick")
     [part] = plan.parts
-    [group] = part.groups
+    cells = [cell for cell in part.cells if not cell.control]  # each cell can be told by its variant
+    ids = tuple(cell.id for cell in cells)
     process = Process(
-        number=1, process="trial", part=part.name, group=0, trial=1, attempt=1, cells=group.cells, state="running"
+        number=1, process="trial", part=part.name, group=0, trial=1, attempt=1, cells=ids, state="running"
     )
     file = tmp_path / "1.jsonl"
     with file.open("wb") as stream:
-        run_trial(Workshop(plan, part, process, part.cells, system, stream, Breadcrumb(str(tmp_path / "now"))))
+        run_trial(Workshop(plan, part, process, cells, system, stream, Breadcrumb(str(tmp_path / "now"))))
     gc.unfreeze()
-    names = {cell.id: (tuple(sorted(cell.variant.items())), cell.conditions["width"]) for cell in part.cells}
+    names = {cell.id: (tuple(sorted(cell.variant.items())), cell.conditions["rows"]) for cell in cells}
     blocks = [line for line in map(LINE.validate_json, file.read_bytes().splitlines()) if isinstance(line, Block)]
-    families = {cell.id: cell.conditions["width"] for cell in part.cells}
+    families = {cell.id: cell.conditions["rows"] for cell in cells}
     return blocks, calls, names, families
 
 
@@ -59,7 +60,7 @@ def test_where_a_block_comes_to_other_cells_the_last_of_them_is_called_untimed_f
                 expected.append(names[last[here]])
             expected.append(names[sample.cell])
     assert [cell for cell, _ in calls[-len(expected) :]] == expected
-    assert set(families.values()) == {8, 16}
+    assert {families[sample.cell] for one in blocks for sample in one.samples if sample.arm == "bare"} == {6, 7}
 
 
 def test_the_collector_rests_while_a_block_is_measured(block):
