@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from benchmarks.simulated import ENVIRONMENT
 from harness.analysis import analyse_lines
 from harness.records import (
     Analysis,
@@ -17,7 +18,6 @@ from harness.records import (
     CellSummary,
     Contrast,
     End,
-    Environment,
     Group,
     Line,
     Manifest,
@@ -245,23 +245,6 @@ class World:
                 samples.append(staged)
         last = self.speed(trial) * self.canary_drift * 1e-3
         return block(*samples, sample("canary", last, 1000, arm="canary"), trial=trial, number=number)
-
-
-ENVIRONMENT = Environment(
-    platform="",
-    machine="",
-    cpu="",
-    cores=1,
-    memory_bytes=1,
-    python="",
-    versions={},
-    machine_id="",
-    revision=None,
-    dirty=None,
-    code_sha256="",
-    load_average=None,
-    lost_share_source="schedstat",
-)
 
 
 FACTORS = {"matrix": ("rebuild", "cached"), "kernels": ("eager", "fused")}

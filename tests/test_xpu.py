@@ -30,7 +30,7 @@ def test_every_level_agrees_with_the_hosts_oracle_or_says_what_is_missing(name, 
 
 def test_smoke_runs_end_to_end_or_says_in_words_what_is_missing(tmp_path):
     result = on_device.smoke_runs_end_to_end(RIG, tmp_path)
-    assert result.code == 0 or "xpu" in result.report.lower()
+    assert result.code == 0 or "sparse" in result.report.lower() or "not implemented" in result.report.lower()
 
 
 def test_the_clock_is_read_or_it_is_said_why_not():

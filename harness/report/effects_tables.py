@@ -29,7 +29,7 @@ AVERAGED = {
 def figures(of: Effect | Step | ShapleyShare, part: PartAnalysis) -> tuple[Entry, ...]:
     """The floor is that of one cell against the baseline."""
     ratio = of.ratio
-    shares = (numbers.hundredths(part.floor), numbers.hundredths(of.detectable))
+    shares = (numbers.bound(part.floor), numbers.bound(of.detectable))
     return tuple(map(Entry, (numbers.with_interval(ratio), numbers.change(ratio), str(ratio.n), *shares)))
 
 

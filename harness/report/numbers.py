@@ -111,11 +111,6 @@ def share(value: float, digits: int = 2) -> str:
     return f"{brief(value * 100, digits)} %"
 
 
-def hundredths(value: float | None, digits: int = 2) -> str:
-    """As `share`, in a column whose head says %; empty where nothing is known."""
-    return "" if value is None else brief(value * 100, digits)
-
-
 def bound(value: float | None) -> str:
     """A floor or a detectable change in per cent, without the sign: beyond tenfold only that it is."""
     if value is None:

@@ -72,7 +72,7 @@ def trace(
     for one, cell in chosen:
         if _device(one, cell) == "virtual":
             raise UsageError(f"{one.name}/{cell.name}: device virtual runs no operators; cpu, cuda or xpu would do")
-    where = environment([one.system for one, _ in chosen])
+    where = environment([one.system for one, _ in chosen], sorted({_device(one, cell) for one, cell in chosen}))
     return [_trace(plan, one, cell, calls, out, note, where, worker) for one, cell in chosen]
 
 
