@@ -106,7 +106,7 @@ def _figures(contrast: Contrast) -> tuple[str, str, str]:
     if ratio is None:
         return "–", "–", ""
     needed = words.to_settle(contrast)
-    n = f"{ratio.n} of {needed}" if needed and contrast.n_to_settle is not None else str(ratio.n)
+    n = f"{ratio.n} of {needed}" if needed and needed != words.QUIETER_HOST else str(ratio.n)
     return numbers.with_interval(ratio), n, _percent(contrast.detectable)
 
 

@@ -60,6 +60,7 @@ UNSOLVED_MARKS = {
 ALWAYS_SAID = frozenset({"batch_size", "seq_len", "dt", "rows", "threads", "device"})
 RARELY_SAID = frozenset({"allocator", "flush_denormal", "dtype"})
 RELATIONS = {"at_least": "at least", "at_most": "at most", "about": "about"}
+QUIETER_HOST = "a quieter host"  # what would settle a contrast whose floor more trials do not lower
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -144,7 +145,7 @@ def to_settle(contrast: Contrast) -> str:
     if contrast.verdict != "inconclusive" or contrast.confirmation is not None:
         return ""
     if contrast.n_to_settle is None and contrast.bar is not None and contrast.bar == contrast.floor:
-        return "a quieter host"
+        return QUIETER_HOST
     return str(contrast.n_to_settle) if contrast.n_to_settle is not None else "over 1000"
 
 
