@@ -35,11 +35,11 @@ def cell_id(
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def merge(system: System, baseline: Variant, planned: Iterable[Named]) -> list[Kept]:
+def merge(system: System, mode: str, baseline: Variant, planned: Iterable[Named]) -> list[Kept]:
     """One entry per canonical variant, in the order planned; the baseline is the first."""
     kept: dict[tuple[str, ...], Kept] = {}
     for given, variant in planned:
-        settled = canonical(system, variant, baseline)
+        settled = canonical(system, mode, variant, baseline)
         key = tuple(settled[switch.name] for switch in system.switches)
         asked = given or _changes(system, variant, baseline)
         if key not in kept:

@@ -58,11 +58,11 @@ def draw(part: str, system: System, mode: str, spec: PartSpec, conditions: Resol
     factors = read_factors(system, spec, baseline, fail)
     _refuse_numbers(spec, factors, fail)
     _refuse_too_many(spec, factors, math.prod(map(len, conditions.varied.values())), fail)
-    planned: list[Named] = [(None, baseline), *_planned(system, spec, baseline, factors, fail)]
-    kept = merge(system, baseline, planned)
+    planned: list[Named] = [(None, baseline), *_planned(system, mode, spec, baseline, factors, fail)]
+    kept = merge(system, mode, baseline, planned)
     _refuse_empty(spec, kept, factors, conditions, fail)
     notes = tuple(_notes(system, spec, baseline, factors))
-    kept = merge(system, baseline, [*planned, *listed(system, spec.also, "also", baseline, fail)])
+    kept = merge(system, mode, baseline, [*planned, *listed(system, spec.also, "also", baseline, fail)])
     if spec.design == "pair":
         factors = _differing(system, kept)
     cells = tuple(
@@ -120,7 +120,7 @@ VARIANTS: Mapping[str, Callable[[Variant, Factors], Iterator[Named]]] = {
 }
 
 
-def _planned(system: System, spec: PartSpec, baseline: Variant, factors: Factors, fail: Fail) -> list[Named]:
+def _planned(system: System, mode: str, spec: PartSpec, baseline: Variant, factors: Factors, fail: Fail) -> list[Named]:
     if spec.design == "pair":
         if factors:
             raise fail(("factors",), "found factors; pair takes against, the other designs take factors")
@@ -132,7 +132,7 @@ def _planned(system: System, spec: PartSpec, baseline: Variant, factors: Factors
     if not factors:
         return []
     planned = list(VARIANTS[spec.design](baseline, factors))
-    _refuse_dead(system, spec, baseline, factors, [variant for _, variant in planned], fail)
+    _refuse_dead(spec, factors, [_dead(system, mode, variant, baseline) for _, variant in planned], fail)
     return planned
 
 
@@ -158,18 +158,16 @@ def _refuse_too_many(spec: PartSpec, factors: Factors, combinations: int, fail: 
         raise fail(("design",), f"{count} cells; up to {MAX_CELLS} would do, with fewer levels or conditions")
 
 
-def _refuse_dead(
-    system: System, spec: PartSpec, baseline: Variant, factors: Factors, planned: list[Variant], fail: Fail
-) -> None:
-    """A change that does not apply where the design needs it: its effect there would be nothing, and look measured."""
-    dead = [_dead(system, variant, baseline) for variant in planned]
+def _refuse_dead(spec: PartSpec, factors: Factors, dead: list[list[str]], fail: Fail) -> None:
+    """A change that does not apply where the design needs it: its effect there would be nothing, and look measured.
+    dead: of each planned variant, the switches it changes that do not apply."""
     if spec.design in SOME_ROWS:
         for name in factors:
             count = sum(name in names for names in dead)
             if count:
                 raise fail(
                     ("factors", name),
-                    f"{name} does not apply in {count} of the {len(planned)} cells, and {spec.design} needs every "
+                    f"{name} does not apply in {count} of the {len(dead)} cells, and {spec.design} needs every "
                     "switch in every cell; leave it out, or take full_factorial, which runs every combination",
                 )
     elif spec.design == "leave_one_out" and dead[0]:
@@ -183,9 +181,9 @@ def _refuse_dead(
                 )
 
 
-def _dead(system: System, variant: Variant, baseline: Variant) -> list[str]:
+def _dead(system: System, mode: str, variant: Variant, baseline: Variant) -> list[str]:
     """Switches that do not apply in a variant, though it changes them."""
-    settled = canonical(system, variant, baseline)
+    settled = canonical(system, mode, variant, baseline)
     return [name for name, level in variant.items() if settled[name] != level]
 
 

@@ -41,8 +41,8 @@ class Switch:
     another function. `tolerance` maps a level to the largest relative error (2-norm over all outputs) that level
     may add against the float64 oracle, times `growth` under the cell's conditions (depth amplifies errors); a missing
     level adds nothing beyond the system's rounding. `oracle` is the level the oracle itself uses (None: the cell's
-    own level; always so for `different`). Where `applies` is False the switch has no effect in that variant, and the
-    design merges the variants that differ only in it.
+    own level; always so for `different`). Where `applies` is False, and in a mode not in `modes` (empty: all),
+    the switch has no effect, and the design merges the variants that differ only in it.
     """
 
     name: str
@@ -54,6 +54,10 @@ class Switch:
     growth: Callable[[Conditions], float] = unchanged
     oracle: str | None = None
     applies: Callable[[Variant], bool] = always
+    modes: tuple[str, ...] = ()
+
+    def alive(self, variant: Variant, mode: str) -> bool:
+        return self.applies(variant) and (not self.modes or mode in self.modes)
 
 
 @dataclass(frozen=True)

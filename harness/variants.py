@@ -21,11 +21,11 @@ def status_quo(system: System) -> Variant:
     return dict(system.variants["status_quo"])
 
 
-def canonical(system: System, variant: Mapping[str, str], baseline: Mapping[str, str]) -> Variant:
+def canonical(system: System, mode: str, variant: Mapping[str, str], baseline: Mapping[str, str]) -> Variant:
     """Switches that do not apply take the baseline's level, until nothing changes (one may hang on another)."""
     result = dict(variant)
     for _ in system.switches:
-        dead = [switch.name for switch in system.switches if not switch.applies(result)]
+        dead = [switch.name for switch in system.switches if not switch.alive(result, mode)]
         settled = result | {name: baseline[name] for name in dead}
         if settled == result:
             break

@@ -42,27 +42,37 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    def __init__(self, initial: Initial, sizes: Dimensions, *, transport: str, epsilon: str) -> None:
+    def __init__(
+        self, initial: Initial, sizes: Dimensions, *, transport: str, epsilon: str, sinkhorn: str, updates: int
+    ) -> None:
         super().__init__()
         width, candidates = sizes.width, sizes.candidates
         radius = math.sqrt(RADIUS_SQUARED)
         self.kept = sizes.kept
         self.transport = TRANSPORTS[transport]
+        self.updates = updates
         self.epsilon = EPSILONS[epsilon]
         self.embedding = initial.real("embedding", (sizes.vocabulary, width), deviation=width**-0.5)
         self.projection = initial.real("projection", (EMBEDDED, width), deviation=radius * EMBEDDED**-0.5)
         self.codes = initial.sphere("codes", (candidates, EMBEDDED), radius)
         self.output = initial.real("output", (width, candidates), deviation=1.0)
         self.register_buffer("potential", torch.zeros(candidates, dtype=initial.dtype))
-        self.register_buffer("waves", waves(sizes.seq_len, width, initial.dtype), persistent=False)
+        self.register_buffer("waves", waves(0, sizes.seq_len, width, initial.dtype), persistent=False)
 
-    def forward(self, tokens: Tensor) -> Encoded:
+    def forward(self, tokens: Tensor, position: int = 0) -> Encoded:
+        """tokens [B, S]; position of the first one."""
         point = linear(embedding(tokens, self.embedding), self.projection)
         cost, epsilon = self.epsilon(self.cost(point), self.output.shape[0], self.kept)
-        moved = self.transport(cost, self.potential, epsilon)
+        moved = self.transport(cost, self.potential, epsilon, self.updates)
         sdr = linear(self.sparse(moved.log_t), self.output)
-        psi = sdr * torch.view_as_complex(self.waves[: tokens.shape[-1]])
+        psi = sdr * torch.view_as_complex(self.waves_at(position, tokens.shape[-1]))
         return Encoded(psi, moved.log_occupancy, moved.updates, moved.error)
+
+    def waves_at(self, position: int, count: int) -> Tensor:
+        """(6) for `count` positions; beyond the table of the size they are computed here."""
+        if position + count <= len(self.waves):
+            return self.waves[position : position + count]
+        return waves(position, count, self.output.shape[0], self.waves.dtype).to(self.waves.device)
 
     def cost(self, point: Tensor) -> Tensor:
         squares = point.square().sum(-1, keepdim=True) + self.codes.square().sum(-1)
@@ -80,9 +90,9 @@ class Encoder(nn.Module):
         self.potential.copy_(balanced(self.potential, log_occupancy, epsilon))
 
 
-def waves(count: int, width: int, dtype: torch.dtype) -> Tensor:
-    """(6) for positions 0..count-1, [count, D, 2]; angles in float64, since s w_j grows with s."""
-    position = torch.arange(count, dtype=torch.float64)
+def waves(first: int, count: int, width: int, dtype: torch.dtype) -> Tensor:
+    """(6) for positions first..first+count-1, [count, D, 2]; angles in float64, since s w_j grows with s."""
+    position = torch.arange(first, first + count, dtype=torch.float64)
     frequency = LONGEST_WAVE ** (-torch.arange(width, dtype=torch.float64) / width)
     angle = position.unsqueeze(-1) * frequency
     return torch.stack([angle.cos(), angle.sin()], -1).to(dtype)

@@ -19,3 +19,8 @@ class ComplexLinear(nn.Module):
 def planes(z: Tensor) -> Tensor:
     """A complex [..., D] as the real vector [..., 2D] (Re, Im interleaved) that real matrices act on. No copy."""
     return torch.view_as_real(z).flatten(-2)
+
+
+def unit(angle: Tensor) -> Tensor:
+    """exp(i angle) from two real functions: several times faster than the complex exponential."""
+    return torch.complex(angle.cos(), angle.sin())

@@ -4,8 +4,11 @@ tokens [B, S] -> encoder -> psi [B, S, D] -> mixer x L -> psi [B, S, D] -> propa
              -> head -> logits [B, S, V]
 
 psi is complex; parameters are real (see `initial`). Each of the four is a stage: a submodule whose forward runs once.
+Nothing after the mixer mixes positions, so a prefill answers for the last position alone. A text may be read in pieces:
+`State` is what one piece leaves to the next.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -14,21 +17,13 @@ from sem_impl.encoder import Encoder
 from sem_impl.head import Head
 from sem_impl.initial import Initial
 from sem_impl.linear import ComplexLinear
-from sem_impl.mixer import Mixer
+from sem_impl.mixer import Carried, Mixer
 from sem_impl.norm import NORMS
 from sem_impl.propagator import Propagator
 from sem_impl.sizes import Dimensions
 
-AFTER = {
-    "epsilon": "dimension",
-    "horizon": "third",
-    "norm": "complex_rms",
-    "residual": "learned_horizon",
-    "scan": "chunked",
-    "head": "log_linear",
-    "loss": "materialised",
-}
-"""Levels of the switches that offer one so far: the documented changes."""
+MIXER = ("norm", "residual", "horizon", "scan", "layout")
+SOLVER = ("method", "matrix", "preconditioner", "tolerance", "kernels")
 
 
 class PropagatorStage(nn.Module):
@@ -49,26 +44,54 @@ class PropagatorStage(nn.Module):
         return self.expand(self.norm(psi))
 
 
+class State(NamedTuple):
+    position: int
+    """Of the next token."""
+    layers: Sequence[Carried]
+    """Of the mixer."""
+
+
 class Predicted(NamedTuple):
     result: Tensor
     """Logits [B, S, V]; the loss where targets were given."""
     log_occupancy: Tensor
     """What `encoder.balance` needs after a training step."""
+    state: State
 
 
 class Model(nn.Module):
-    def __init__(self, initial: Initial, sizes: Dimensions, *, transport: str, **solver: str | int | float) -> None:
+    """levels: switch -> level. evolution: dt, training_step, max_iterations. Decoding under the transport `sequence` is
+    undefined (a column's mass needs all positions): ValueError."""
+
+    def __init__(
+        self, initial: Initial, sizes: Dimensions, levels: Mapping[str, str], *, updates: int, **evolution: int | float
+    ) -> None:
         super().__init__()
-        mixing = {name: AFTER[name] for name in ("norm", "residual", "horizon", "scan")}
-        self.encoder = Encoder(initial.scope("encoder"), sizes, transport=transport, epsilon=AFTER["epsilon"])
-        self.mixer = Mixer(initial.scope("mixer"), sizes, **mixing)
-        self.propagator = PropagatorStage(initial.scope("propagator"), sizes, AFTER["norm"], **solver)
+        self.sequence = levels["transport"] == "sequence"
+        self.encoder = Encoder(
+            initial.scope("encoder"),
+            sizes,
+            transport=levels["transport"],
+            epsilon=levels["epsilon"],
+            sinkhorn=levels["sinkhorn"],
+            updates=updates,
+        )
+        self.mixer = Mixer(initial.scope("mixer"), sizes, **{name: levels[name] for name in MIXER})
+        solver = {name: levels[name] for name in SOLVER}
+        self.propagator = PropagatorStage(initial.scope("propagator"), sizes, levels["norm"], **solver, **evolution)
         self.head = Head(
-            initial.scope("head"), sizes.propagator_width, sizes.vocabulary, head=AFTER["head"], loss=AFTER["loss"]
+            initial.scope("head"), sizes.propagator_width, sizes.vocabulary, head=levels["head"], loss=levels["loss"]
         )
 
-    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> Predicted:
-        psi, log_occupancy, *_ = self.encoder(tokens)
-        psi = self.mixer(psi)
-        psi = self.propagator(psi)
-        return Predicted(self.head(psi, targets), log_occupancy)
+    def forward(
+        self, tokens: Tensor, targets: Tensor | None = None, *, state: State | None = None, last: bool = False
+    ) -> Predicted:
+        """`last` keeps the last position alone, before the expansion."""
+        if state is not None and self.sequence:
+            raise ValueError("transport sequence: decoding is undefined, a token's place depends on all that follow")
+        position = state.position if state else 0
+        psi, log_occupancy, *_ = self.encoder(tokens, position)
+        psi, carried = self.mixer(psi, state.layers if state else None)
+        psi = self.propagator(psi[:, -1:] if last else psi)
+        after = State(position + tokens.shape[1], carried)
+        return Predicted(self.head(psi, targets), log_occupancy, after)

@@ -75,12 +75,12 @@ class Sinkhorn(torch.autograd.Function):
         return (T * (lam + mu.mT) - Q) / epsilon, None, None, None
 
 
-def sequence(cost: Tensor, v: Tensor, epsilon: Tensor) -> Transported:  # noqa: ARG001 - one signature for all levels
-    log_t, error, updates = Sinkhorn.apply(cost, epsilon, CONVERGED, MOST_UPDATES)
+def sequence(cost: Tensor, v: Tensor, epsilon: Tensor, most: int) -> Transported:  # noqa: ARG001 - one signature for all levels
+    log_t, error, updates = Sinkhorn.apply(cost, epsilon, CONVERGED, most)
     return Transported(log_t, _log_occupancy(log_t), int(updates), error)
 
 
-def causal(cost: Tensor, v: Tensor, epsilon: Tensor) -> Transported:
+def causal(cost: Tensor, v: Tensor, epsilon: Tensor, most: int) -> Transported:
     log_t = torch.log_softmax((v - cost) / epsilon, -1)
     log_occupancy = _log_occupancy(log_t)
     return Transported(log_t, log_occupancy, 0, (log_occupancy.exp() - 1 / len(v)).abs().sum())

@@ -92,9 +92,9 @@ def test_a_dead_switch_takes_the_baselines_level(tmp_path):
 def test_switches_that_hang_on_one_another_die_together():
     """edge applies where trim is on, trim where the head is log-linear: with the head born, both are dead."""
     asked = STATUS_QUO | {"trim": "on", "edge": "hard"}
-    assert canonical(SYSTEM, asked, STATUS_QUO) == STATUS_QUO
+    assert canonical(SYSTEM, "forward", asked, STATUS_QUO) == STATUS_QUO
     alive = asked | {"head": "loglinear"}
-    assert canonical(SYSTEM, alive, STATUS_QUO) == alive
+    assert canonical(SYSTEM, "forward", alive, STATUS_QUO) == alive
 
 
 VARIANTS = st.fixed_dictionaries({switch.name: st.sampled_from(switch.levels) for switch in SWITCHES})
@@ -102,8 +102,8 @@ VARIANTS = st.fixed_dictionaries({switch.name: st.sampled_from(switch.levels) fo
 
 @given(VARIANTS, VARIANTS)
 def test_a_canonical_variant_is_its_own_canonical_variant(variant, baseline):
-    settled = canonical(SYSTEM, variant, baseline)
-    assert canonical(SYSTEM, settled, baseline) == settled
+    settled = canonical(SYSTEM, "forward", variant, baseline)
+    assert canonical(SYSTEM, "forward", settled, baseline) == settled
     for switch in SWITCHES:
         levels = {variant[switch.name], baseline[switch.name]} if switch.applies(settled) else {baseline[switch.name]}
         assert settled[switch.name] in levels

@@ -14,7 +14,7 @@ TINY = Dimensions.of({**SIZES["tiny"], "propagator_layers": 1})
 
 
 def encoder(transport="causal", sizes=TINY, epsilon=None, dtype=torch.float32):
-    made = Encoder(Initial(0, dtype), sizes, transport=transport, epsilon="dimension")
+    made = Encoder(Initial(0, dtype), sizes, transport=transport, epsilon="dimension", sinkhorn="dense", updates=50)
     if epsilon is not None:
         made.epsilon = lambda cost, *_: (cost, cost.new_tensor(epsilon))
     return made

@@ -14,12 +14,12 @@ from sem_impl.sizes import SIZES, Dimensions
 from sem_impl.system import SEM
 
 TINY = Dimensions.of({**SIZES["tiny"], "propagator_layers": 1})
-FAST = {"method": "cocg", "matrix": "cached", "preconditioner": "none", "tolerance": "fixed", "kernels": "eager"}
-STEP = {"dt": 0.1, "training_step": 0, "max_iterations": 50}
+FAST = SEM.variants["propagator_before"] | {"matrix": "cached"}
+STEP = {"dt": 0.1, "training_step": 0, "max_iterations": 50, "updates": 50}
 
 
-def model(sizes=TINY, dtype=torch.float32, share=None, transport="causal", **levels):
-    return Model(Initial(0, dtype, share), sizes, transport=transport, **{**FAST, **STEP, **levels})
+def model(sizes=TINY, dtype=torch.float32, share=None, **levels):
+    return Model(Initial(0, dtype, share), sizes, FAST | levels, **STEP)
 
 
 def tokens(rows=2, seed=0):

@@ -1,0 +1,48 @@
+"""The mixer's two gates, on complex rows z [B, S, D]. Source: topology report 1.1.
+
+unitary    U0 = (I - A)^-1 (I + A), A = (R - R^H)/2, R ~ 0.5 CN(0, 1/8) per block of 8;
+           g = sigmoid(W_g [Re z; Im z] + b_g), one per token and block, W_g ~ N(0, 1/2D), b_g = 0;
+           z <- U0 diag(exp(i g phi)) U0^H z, phi ~ N(0, 1).  Keeps every block's norm.
+magnitude  y = z (1 - exp(-e^beta |z|^2)), beta a scalar, initially 0
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from sem_impl.initial import Initial
+from sem_impl.linear import planes, unit
+from sem_impl.sizes import BLOCK
+
+
+class UnitaryGate(nn.Module):
+    def __init__(self, initial: Initial, width: int) -> None:
+        super().__init__()
+        blocks = width // BLOCK
+        self.generator = initial.complex("generator", (blocks, BLOCK, BLOCK), 0.25 / BLOCK)
+        self.gate = initial.real("gate", (blocks, width, 2), deviation=(2 * width) ** -0.5)
+        self.bias = initial.real("bias", (blocks,))
+        self.phase = initial.real("phase", (blocks, BLOCK), deviation=1.0)
+
+    def forward(self, z: Tensor) -> Tensor:
+        gate = torch.sigmoid(linear(planes(z), self.gate.flatten(1), self.bias))
+        U0 = self.unitary()
+        rows = z.reshape(-1, len(U0), BLOCK).transpose(0, 1)
+        turn = unit(gate.reshape(-1, len(U0)).t().unsqueeze(-1) * self.phase.unsqueeze(1))
+        turned = torch.bmm(torch.bmm(rows, U0.conj()) * turn, U0.mT)
+        return turned.transpose(0, 1).reshape(z.shape)
+
+    def unitary(self) -> Tensor:
+        R = torch.view_as_complex(self.generator)
+        A = (R - R.mH) / 2
+        eye = torch.eye(BLOCK, dtype=A.dtype, device=A.device)
+        return torch.linalg.solve(eye - A, eye + A)
+
+
+class MagnitudeGate(nn.Module):
+    def __init__(self, initial: Initial) -> None:
+        super().__init__()
+        self.beta = initial.real("beta", ())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z * -torch.expm1(-self.beta.exp() * (z * z.conj()).real)
