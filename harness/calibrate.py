@@ -70,6 +70,7 @@ def _part(part: Part, budget: float) -> Part:
             ),
             "memory": False,
             "confirm": False,
+            "reads": (),
             "notes": (),
             "estimated_bytes": max(group_bytes(members, costs) for members in grouped),
             "estimated_flops": 2 * sum(cost.flops for cost in costs.values()),

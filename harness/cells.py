@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness.conditions import Resolved, shown_value
 from harness.records import Cell, Value
 from harness.system import System
-from harness.variants import Named, Variant, canonical, status_quo
+from harness.variants import Named, Variant, canonical
 
 OWN_NAMES = ("baseline", "control")
 
@@ -59,7 +59,8 @@ def _changes(system: System, variant: Variant, baseline: Variant) -> str:
 
 
 def _baseline_name(system: System, baseline: Variant) -> str:
-    return "status_quo" if baseline == status_quo(system) else "baseline"
+    """That of the system's variant it is, if it is one."""
+    return next((name for name, variant in system.variants.items() if variant == baseline), "baseline")
 
 
 def cells_of(

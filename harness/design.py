@@ -61,7 +61,7 @@ def draw(part: str, system: System, mode: str, spec: PartSpec, conditions: Resol
     planned: list[Named] = [(None, baseline), *_planned(system, mode, spec, baseline, factors, fail)]
     kept = merge(system, mode, baseline, planned)
     _refuse_empty(spec, kept, factors, conditions, fail)
-    notes = tuple(_notes(system, spec, baseline, factors))
+    notes = tuple(_notes(system, mode, spec, baseline, factors))
     kept = merge(system, mode, baseline, [*planned, *listed(system, spec.also, "also", baseline, fail)])
     if spec.design == "pair":
         factors = _differing(system, kept)
@@ -213,7 +213,7 @@ def _differing(system: System, kept: list[Kept]) -> Factors:
     return found
 
 
-def _notes(system: System, spec: PartSpec, baseline: Variant, factors: Factors) -> Iterable[str]:
+def _notes(system: System, mode: str, spec: PartSpec, baseline: Variant, factors: Factors) -> Iterable[str]:
     if spec.design == "fractional_factorial":
         yield from fraction_notes(list(factors))
     elif spec.design == "screening":
@@ -221,5 +221,5 @@ def _notes(system: System, spec: PartSpec, baseline: Variant, factors: Factors) 
     elif spec.design == "leave_one_out":
         without = [variant for _, variant in leave_one_out(baseline, factors)][1:]
         for name, variant in zip(factors, without, strict=True):
-            for other in _dead(system, variant, baseline):
+            for other in _dead(system, mode, variant, baseline):
                 yield f"leaving out {name} takes {other} with it, which does not apply without it"

@@ -63,10 +63,7 @@ def budget_on(cell: Cell, host: float) -> float:
 def group_cells(
     part: str, system: System, mode: str, spec: PartSpec, cells: Sequence[Cell], budget: float, fail: Fail
 ) -> Grouped:
-    try:
-        costs = {cell.id: system.estimate(cell.variant, cell.conditions, mode) for cell in cells}
-    except ValueError as error:  # dimensions that are each in range but do not go together
-        raise fail(_blamed(spec), str(error)) from None
+    costs = _estimates(system, mode, spec, cells, fail)
     cells = [cell.model_copy(update={"costs": _stage_costs(costs[cell.id])}) for cell in cells]
     for cell in cells:
         needed, allowed = group_bytes([cell], costs), budget_on(cell, budget)
@@ -88,6 +85,26 @@ def group_cells(
         ordered += [*together, *controls]
     flops = sum(costs[cell.baseline if cell.control else cell.id].flops for cell in ordered)
     return Grouped(tuple(ordered), tuple(groups), largest, flops, _notes(len(groups), len(shared), largest))
+
+
+def _estimates(system: System, mode: str, spec: PartSpec, cells: Sequence[Cell], fail: Fail) -> dict[str, Estimate]:
+    costs = {}
+    for cell in cells:
+        try:
+            costs[cell.id] = system.estimate(cell.variant, cell.conditions, mode)
+        except ValueError as error:
+            if any(_possible(system, cell, other) for other in system.modes):
+                raise fail(("mode",) if spec.mode else (), f"cell {cell.name!r}: {error}") from None
+            raise fail(_blamed(spec), str(error)) from None  # each dimension is in range, but they do not go together
+    return costs
+
+
+def _possible(system: System, cell: Cell, mode: str) -> bool:
+    try:
+        system.estimate(cell.variant, cell.conditions, mode)
+    except ValueError:
+        return False
+    return True
 
 
 def _controls(baseline: Cell, members: Sequence[Cell], costs: Estimates) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from harness.records import Cell, Contrast, Part
+from harness.conditions import PROCESS_CONDITIONS
+from harness.records import Cell, Contrast, Part, Value
 
 
 def named(cell: Cell, pattern: str) -> bool:
@@ -17,6 +18,25 @@ def named(cell: Cell, pattern: str) -> bool:
 def baselines(part: Part) -> list[Cell]:
     """The cells that are their own baseline: one per combination of varied conditions."""
     return [cell for cell in part.cells if cell.baseline == cell.id and not cell.control]
+
+
+LEAST_VALUES = 3
+"""Two have a slope, and nothing that could speak against it."""
+
+
+def growing(part: Part) -> str | None:
+    """The condition that a part's cells grow with: the only one of its varied conditions that is a size, that is whole
+    numbers above zero, three or more of them, and none of the harness's own (threads)."""
+    sizes = [
+        name
+        for name, values in part.varied_conditions.items()
+        if name not in PROCESS_CONDITIONS and len(values) >= LEAST_VALUES and all(map(_size, values))
+    ]
+    return sizes[0] if len(sizes) == 1 else None
+
+
+def _size(value: Value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def changed(part: Part, baseline: Cell, changes: Mapping[str, str]) -> Cell | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 
 from harness.conditions import Fail, RefusedError, Resolved, check_condition, condition_names, resolve, shown_value
@@ -15,7 +16,7 @@ from harness.grouping import budget_bytes, group_cells
 from harness.lookup import named
 from harness.records import Cell, Part, Plan, Value
 from harness.suite import PartSpec, Suite
-from harness.system import System
+from harness.system import System, stages_in
 from harness.systems import load_system
 from harness.yamlfile import core_scalar
 
@@ -76,6 +77,7 @@ class _Drawn:
     conditions: Resolved
     given: tuple[str, ...]
     design: Drawn
+    reads: tuple[str, ...]
     fail: Fail
 
 
@@ -86,10 +88,14 @@ def _draw(suite: Suite, name: str, system: System, settings: Mapping[str, Value]
         raise fail(("mode",), f"no mode {shown(mode)}; {offer(mode, system.name, system.modes)}")
     if spec.stages and not system.stages:
         raise fail(("stages",), f"{system.name} has no stages; stages: false would do")
+    if spec.map is not None and spec.map not in system.stages:
+        raise fail(("map",), f"no stage {shown(spec.map)}; {offer(spec.map, system.name, system.stages)}")
+    if spec.map is not None and spec.stages is False:
+        raise fail(("stages",), "found false; map needs the stages timed, stages: true would do")
     conditions = resolve(system, spec, settings, fail)
     given = tuple(dict.fromkeys((*spec.conditions, *settings)))
     design = draw(name, system, mode, spec, conditions, fail)
-    drawn = _Drawn(name, spec, system, mode, conditions, given, design, fail)
+    drawn = _Drawn(name, spec, system, mode, conditions, given, design, _reads(system, spec, fail), fail)
     cells = design.cells
     for index, expected in enumerate(spec.expect):
         if not any(named(cell, expected.cell) for cell in cells):
@@ -122,14 +128,28 @@ def _part(drawn: _Drawn, only: Sequence[str], budget: float) -> Part | None:
         cells=grouped.cells,
         groups=grouped.groups,
         blocks=spec.blocks,
-        stages=tuple(system.stages) if staged else (),
+        stages=stages_in(system, drawn.mode) if staged else (),
         memory=spec.memory,
         timeout_s=spec.timeout_s,
         confirm=spec.confirm,
+        reads=drawn.reads,
+        map=spec.map,
         notes=(*design.notes, *grouped.notes, *restricted),
         estimated_bytes=grouped.bytes,
         estimated_flops=grouped.flops,
     )
+
+
+def _reads(system: System, spec: PartSpec, fail: Fail) -> tuple[str, ...]:
+    """The probes that are meant, each once, in the order asked for."""
+    known = [probe.name for probe in system.probes]
+    meant: dict[str, None] = {}
+    for index, pattern in enumerate(spec.reads):
+        found = [name for name in known if fnmatchcase(name, pattern)]
+        if not found:
+            raise fail(("reads", index), f"no probe {shown(pattern)}; {offer(pattern, system.name, known)}")
+        meant |= dict.fromkeys(found)
+    return tuple(meant)
 
 
 def _expecting(drawn: _Drawn, cell: Cell) -> Cell:

@@ -81,6 +81,7 @@ def run_plan(
                         ref: {one.name: one.kind for one in system.switches} for ref, system in systems.items()
                     },
                     probes={ref: {one.name: one.unit for one in system.probes} for ref, system in systems.items()},
+                    probe_docs={ref: {one.name: one.doc for one in system.probes} for ref, system in systems.items()},
                     ceilings=ceilings,
                     calibration=calibrated,
                     calibration_words=words,

@@ -74,6 +74,8 @@ class PartSpec(Spec):
     stages: bool | None = Field(None, description="true or false; true where the system has stages")
     memory: bool = Field(True, description="true or false")
     confirm: bool = Field(True, description="true or false; whether what was found is measured once more")
+    reads: list[str] = Field(default=[], description="a list of the system's probes, or of patterns with *")
+    map: str | None = Field(None, description="the name of a stage, whose share is mapped over the cells")
     timeout_s: float = Field(300, gt=0, le=86400, description="seconds for one call, up to 86400")
     expect: list[Expected] = Field(default=[], description="a list of {cell: NAME, outcome: WORD}")
 

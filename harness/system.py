@@ -8,8 +8,9 @@ made, and fake systems measured, without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Scalar = int | float | str | bool
@@ -19,6 +20,8 @@ Conditions = Mapping[str, Scalar]
 """Everything varied that is not a switch: the size's dimensions, dt, training_step, threads, dtype, device."""
 
 SwitchKind = Literal["exact", "approximate", "different"]
+OPTIMISER = "optimiser"
+"""The stage that `Output.update` is. It has no submodule, runs after the backward pass and counts as forward."""
 
 
 def always(_: Variant) -> bool:
@@ -40,7 +43,9 @@ class Switch:
     kind: `exact` the same numbers to rounding, `approximate` the same function to a declared tolerance, `different`
     another function. `tolerance` maps a level to the largest relative error (2-norm over all outputs) that level
     may add against the float64 oracle, times `growth` under the cell's conditions (depth amplifies errors); a missing
-    level adds nothing beyond the system's rounding. `oracle` is the level the oracle itself uses (None: the cell's
+    level adds nothing beyond the system's rounding. `gain` maps a level to how many times larger (2-norm over all
+    outputs) it makes the relative error of what reaches it, rounding included; a missing one passes errors on as they
+    are. `oracle` is the level the oracle itself uses (None: the cell's
     own level; always so for `different`). Where `applies` is False, and in a mode not in `modes` (empty: all),
     the switch has no effect, and the design merges the variants that differ only in it.
     """
@@ -52,6 +57,7 @@ class Switch:
     doc: str = ""
     tolerance: Mapping[str, float] = field(default_factory=dict)
     growth: Callable[[Conditions], float] = unchanged
+    gain: Mapping[str, float] = field(default_factory=dict)
     oracle: str | None = None
     applies: Callable[[Variant], bool] = always
     modes: tuple[str, ...] = ()
@@ -99,7 +105,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one call will cost, from formulas: FLOPs, bytes of parameters, bytes alive at the peak besides those.
+    """What one call will cost, from formulas: FLOPs, bytes of parameters (in a mode with an update also of what the
+    optimiser keeps beside them), bytes alive at the peak besides those.
 
     `stages` gives the cost of each stage, where the system knows formulas; `whole` that of a call of a system without
     stages.
@@ -122,10 +129,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Output:
-    """What a call produced. In a training mode `loss` is set and the harness calls `loss.backward()`."""
+    """What a call produced. In a training mode `loss` is set and the harness calls `loss.backward()`; then `update`,
+    where there is one: the optimiser's step, inside the timed call. It must leave the parameters as they were (a rate
+    of 0), since other models in the process may share them."""
 
     tensors: Mapping[str, Any]
     loss: Any | None = None
+    update: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,9 @@ class System(Protocol):
         """How many times the output's tolerance a gradient may be off (derived where the system is documented)."""
         ...
 
-    def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate: ...
+    def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate:
+        """Raises ValueError where the conditions do not go together, or the variant is undefined in that mode."""
+        ...
 
     def build(
         self, variant: Variant, conditions: Conditions, seed: int, dtype: str = "float32", share: Any | None = None
@@ -204,4 +216,109 @@ class System(Protocol):
 
     def read_probes(self, model: Any, batch: Batch) -> Mapping[str, float | str]:
         """Probe name -> reading, in an untimed pass of its own. A solver's outcome is a word."""
+        ...
+
+
+def stages_in(system: System, mode: str) -> tuple[str, ...]:
+    """Stages of a call in this mode, in the order they run: those of the pipeline, and `optimiser` where the system's
+    attribute `updating`, which a system without updates need not have, names the mode."""
+    return (*system.stages, *((OPTIMISER,) if mode in getattr(system, "updating", ()) else ()))
+
+
+class Learner(Protocol):
+    """A model of a system that learns from text and writes it: bytes in, bytes out. It raises ValueError for what
+    cannot be done as asked; the text says what would do."""
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """In all; the learning rate follows their number."""
+        ...
+
+    def advance(self) -> tuple[float, float]:
+        """One training step: the loss before it in nats per token, the gradient's norm. FloatingPointError where
+        either is not finite."""
+        ...
+
+    def judge(self) -> tuple[float, float]:
+        """On text that is held out, in nats per token: the loss, and what is left to a model that knows how often each
+        token occurs and nothing else."""
+        ...
+
+    def save(self, file: Path) -> None:
+        """Whole or not at all; `restore` of its system reads it."""
+        ...
+
+    def write(self, prompt: bytes, count: int, seed: int, sampling: Mapping[str, float]) -> Iterator[bytes]:
+        """`count` tokens that follow the prompt. sampling: what the system's sampler takes, by name."""
+        ...
+
+
+@runtime_checkable
+class Learning(System, Protocol):
+    """A system that also learns. The harness measures any; `semh train` and `semh generate` need one of these."""
+
+    @property
+    def learns(self) -> Variant:
+        """The variant to learn with unless another is named."""
+        ...
+
+    def begin(
+        self, variant: Variant, conditions: Conditions, seed: int, *, steps: int, base_rate: float | None = None
+    ) -> Learner:
+        """Untrained. base_rate: None for the system's own."""
+        ...
+
+    def restore(self, file: Path) -> Learner:
+        """As it was saved. OSError for a file that cannot be read, ValueError for one that cannot be used."""
+        ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """Tensors of a call that are alike, in one place; each with memory of its own."""
+
+    stage: str
+    place: str
+    """A parameter's name, else the submodule that made them; `*` stands for every layer of a stack."""
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    """Of one of them."""
+    made: int
+    """How many the stage's forward makes."""
+    kept: int
+    """How many are still there when it ends."""
+    parameter: bool = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes alive in a stretch of a call, parameters and inputs among them."""
+
+    begin_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Holdings:
+    tensors: Sequence[Held]
+    spans: Mapping[str, Span]
+    """`head`, and where there is a backward pass `head.backward`; the empty name stands for what lies between stages."""
+    parameter_bytes: int
+    input_bytes: int
+    assumed: str = ""
+    """Levels that were counted in place of the variant's own."""
+
+
+@runtime_checkable
+class Counting(System, Protocol):
+    """A system that can say what a call holds without holding it. `semh memory` needs one of these."""
+
+    def holdings(self, variant: Variant, conditions: Conditions, mode: str) -> Holdings:
+        """Raises ValueError for a mode that cannot be counted; the text names those that can."""
         ...

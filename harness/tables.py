@@ -16,7 +16,7 @@ from harness.records import Calibration, Ceiling
 from harness.report import numbers
 from harness.store import RunFolder
 from harness.suite import read_suite
-from harness.system import Switch, System
+from harness.system import OPTIMISER, Switch, System, stages_in
 from harness.systems import load_system
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ def system_tables(system: System) -> list[Table | Text]:
     facts = Text(f"{system.name}: {system.title}\n")
     facts.append(f"modes {', '.join(system.modes)}; devices {', '.join(system.devices)}")
     facts.append(f"; stages {', '.join(system.stages)}" if system.stages else "")
+    updating = [mode for mode in system.modes if OPTIMISER in stages_in(system, mode)]
+    facts.append(f", in {', '.join(updating)} also {OPTIMISER}" if updating else "")
     facts.append(f"; probes {', '.join(probe.name for probe in system.probes)}" if system.probes else "")
     return [facts, switches, conditions, sizes, variants]
 

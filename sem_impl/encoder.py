@@ -4,12 +4,18 @@
     (2) C[b, s, k] = max(0, |p|^2 + |c_k|^2 - 2 p.c_k), codes c_k uniform on the sphere of radius r
         r^2 = 0.2: mean 0.4, spread over k 0.05, one nat at epsilon 0.05. This scale is ours, the documents give none;
         everything about sharpness depends on it.
-    (3) log t = transport(C, v, epsilon)
+    (3) log t = transport(C / epsilon), its potential in nats
     (4) the M largest entries of a row are kept; weights = softmax over their logits; the row is divided by its 2-norm
     (5) sdr = W_o t, W_o [D, K] ~ N(0, 1): unit RMS at every epsilon
     (6) psi_j = sdr_j exp(i s w_j),  w_j = 10000^(-j/D),  s the absolute position
 
-epsilon   `dimension` sqrt(2 / (D M)). A level may also rescale the cost, by each row's own figures only.
+epsilon, in units of C (dimensionless)
+
+fixed        0.05
+dimension    sqrt(2 / (D M)): sharper than `fixed` only where D M > 800
+cost_scaled  0.5 spread_k C[b, s, :]: 0.5 for costs divided by their own row's standard deviation (over k, of the
+             population, without gradient). Two nats of spread in every row, whatever the scale in (2). A row's own
+             figures only, so a position still depends on its own token.
 """
 
 import math
@@ -20,18 +26,32 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, normalize
 
 from sem_impl.initial import Initial
+from sem_impl.sinkhorn import SINKHORNS, Problem
 from sem_impl.sizes import EMBEDDED, Dimensions
-from sem_impl.transport import TRANSPORTS, balanced
+from sem_impl.transport import TRANSPORTS, moved
 
 RADIUS_SQUARED = 0.2
 LONGEST_WAVE = 10000.0
+FIXED = 0.05
+SHARE_OF_SPREAD = 0.5
 
 
-def dimension(cost: Tensor, width: int, kept: int) -> tuple[Tensor, Tensor]:
-    return cost, cost.new_tensor(math.sqrt(2 / (width * kept)))
+def fixed(cost: Tensor, width: int, kept: int) -> float:  # noqa: ARG001 - one signature for all levels
+    return FIXED
 
 
-EPSILONS = {"dimension": dimension}
+def dimension(cost: Tensor, width: int, kept: int) -> float:  # noqa: ARG001 - one signature for all levels
+    return math.sqrt(2 / (width * kept))
+
+
+def cost_scaled(cost: Tensor, width: int, kept: int) -> Tensor:  # noqa: ARG001 - one signature for all levels
+    centred = cost.detach() - cost.detach().mean(-1, keepdim=True)
+    spread = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / math.sqrt(cost.shape[-1])
+    # A row of equal costs has no spread: without a floor it would become 0/0.
+    return SHARE_OF_SPREAD * spread.clamp_min(torch.finfo(cost.dtype).eps)
+
+
+EPSILONS = {"fixed": fixed, "dimension": dimension, "cost_scaled": cost_scaled}
 
 
 class Encoded(NamedTuple):
@@ -39,9 +59,12 @@ class Encoded(NamedTuple):
     log_occupancy: Tensor
     updates: int
     error: Tensor
+    potential: Tensor
 
 
 class Encoder(nn.Module):
+    """updates: of the potential of `sequence`, at most."""
+
     def __init__(
         self, initial: Initial, sizes: Dimensions, *, transport: str, epsilon: str, sinkhorn: str, updates: int
     ) -> None:
@@ -50,6 +73,7 @@ class Encoder(nn.Module):
         radius = math.sqrt(RADIUS_SQUARED)
         self.kept = sizes.kept
         self.transport = TRANSPORTS[transport]
+        self.solve = SINKHORNS[sinkhorn]
         self.updates = updates
         self.epsilon = EPSILONS[epsilon]
         self.embedding = initial.real("embedding", (sizes.vocabulary, width), deviation=width**-0.5)
@@ -61,12 +85,10 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor, position: int = 0) -> Encoded:
         """tokens [B, S]; position of the first one."""
-        point = linear(embedding(tokens, self.embedding), self.projection)
-        cost, epsilon = self.epsilon(self.cost(point), self.output.shape[0], self.kept)
-        moved = self.transport(cost, self.potential, epsilon, self.updates)
-        sdr = linear(self.sparse(moved.log_t), self.output)
-        psi = sdr * torch.view_as_complex(self.waves_at(position, tokens.shape[-1]))
-        return Encoded(psi, moved.log_occupancy, moved.updates, moved.error)
+        problem = Problem(self.point(tokens), self.codes, self.price, self.sdr)
+        found = self.transport(problem, self.potential, self.updates, self.solve)
+        psi = found.made * torch.view_as_complex(self.waves_at(position, tokens.shape[-1]))
+        return Encoded(psi, found.log_occupancy, found.updates, found.error, found.potential)
 
     def waves_at(self, position: int, count: int) -> Tensor:
         """(6) for `count` positions; beyond the table of the size they are computed here."""
@@ -74,20 +96,34 @@ class Encoder(nn.Module):
             return self.waves[position : position + count]
         return waves(position, count, self.output.shape[0], self.waves.dtype).to(self.waves.device)
 
-    def cost(self, point: Tensor) -> Tensor:
-        squares = point.square().sum(-1, keepdim=True) + self.codes.square().sum(-1)
-        return torch.relu(squares - 2 * linear(point, self.codes))
+    def point(self, tokens: Tensor) -> Tensor:
+        """(1), [B, S, 64]."""
+        return linear(embedding(tokens, self.embedding), self.projection)
+
+    def price(self, point: Tensor, codes: Tensor) -> Tensor:
+        """C / epsilon in nats, [B, s, K]."""
+        costs = cost(point, codes)
+        return costs / self.epsilon(costs, self.output.shape[0], self.kept)
+
+    def sdr(self, log_t: Tensor) -> Tensor:
+        """(4) and (5), [B, s, D]."""
+        return linear(self.sparse(log_t), self.output)
 
     def sparse(self, log_t: Tensor) -> Tensor:
-        logits, places = log_t.topk(self.kept, dim=-1)
+        logits, places = log_t.topk(self.kept, dim=-1, sorted=False)
         weights = normalize(torch.softmax(logits, -1), dim=-1)
         return torch.zeros_like(log_t).scatter(-1, places, weights)
 
     @torch.no_grad()
     def balance(self, log_occupancy: Tensor) -> None:
         """Part of the training step, after backward: forward never changes the model."""
-        _, epsilon = self.epsilon(self.potential, self.output.shape[0], self.kept)
-        self.potential.copy_(balanced(self.potential, log_occupancy, epsilon))
+        self.potential.copy_(moved(self.potential, log_occupancy))
+
+
+def cost(point: Tensor, codes: Tensor) -> Tensor:
+    """(2), [B, s, K]."""
+    products = linear(point, -2 * codes, codes.square().sum(-1))
+    return products.add_(point.square().sum(-1, keepdim=True)).relu_()
 
 
 def waves(first: int, count: int, width: int, dtype: torch.dtype) -> Tensor:

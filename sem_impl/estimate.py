@@ -1,21 +1,56 @@
 """What one call costs, from formulas: FLOPs, bytes of parameters, bytes alive at the peak besides those. No torch.
 
 A real multiply-add counts 2, a complex one 8, an elementary function 10. A training step costs three forward passes:
-itself, and as much for each of the two products of every backward. The solver's figures are those of a solve to 1e-6
-at dt 0.1; iterations that a run really takes are read by its probes.
+itself, and as much for each of the two products of every backward; with checkpoints the mixer runs once more. The
+solver's figures are those of a solve to 1e-6 at dt 0.1; iterations that a run really takes are read by its probes.
+
+Rows by mode: B S tokens, but a prefill answers for the last position alone, and decoding reads one token a row.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sem_impl.sizes import BLOCK, EMBEDDED, TAPS, Dimensions
+from sem_impl.sizes import BLOCK, EMBEDDED, TAPS, TRAINING, Dimensions
 
 NONZEROS = 7
 SCALES = 3
 ITERATIONS = {"cg": 50, "cocg": 7, "cgnr": 5, "chebyshev": 6, "direct": 0}
 PRODUCTS = {"cg": 1, "cocg": 1, "cgnr": 2, "chebyshev": 1, "direct": 0}
 ELEMENTARY = 10
-MODES = {"forward": 1, "train_step": 3}
+UPDATE = 21
+"""FLOPs of AdamW, a parameter: m <- m + 0.1 (g - m) 3, v <- 0.95 v + 0.05 g g 4, sqrt v 10, p <- p - r m/(sqrt v + e)
+4. The bias corrections go into r and e; the decay, of matrices alone, is not counted."""
+PASSES = 3
+"""Of a training step, as forward passes."""
+MOMENTS = 2
+CHECKPOINTED = 2
+"""Layers from one checkpoint to the next."""
+NORM = {"layer_norm": 4, "complex_rms": 1}
+"""Parameters by level, each times D."""
+
+
+class Rows(NamedTuple):
+    """Tokens of one call."""
+
+    mixed: int
+    answered: int
+
+
+def rows_of(d: Dimensions, mode: str) -> Rows:
+    whole = d.batch_size * d.seq_len
+    if mode == "decode":
+        return Rows(d.batch_size, d.batch_size)
+    return Rows(whole, d.batch_size if mode == "prefill" else whole)
+
+
+def refuse_undefined(variant: Mapping[str, str], mode: str) -> None:
+    """ValueError where a mode has no meaning for a variant."""
+    if mode == "decode" and variant["transport"] == "sequence":
+        raise ValueError(
+            "transport sequence has no decode: a token's place depends on all that follow; "
+            "transport causal, or mode prefill, would do"
+        )
 
 
 def itemsize(conditions: Mapping[str, Any]) -> int:
@@ -27,10 +62,11 @@ def propagator_parameters(width: int, layers: int) -> int:
     return layers * ((1 + SCALES) * width + SCALES)
 
 
-def propagator_flops(variant: Mapping[str, str], rows: int, width: int, layers: int) -> float:
+def propagator_flops(variant: Mapping[str, str], rows: int, width: int, layers: int, mode: str) -> float:
     kerr = (3 * ELEMENTARY + 20) * rows * width
     if variant["method"] == "direct":
-        return layers * (kerr + 8 * (width**3 + 2 / 3 * width**3) + 8 * rows * width**2)
+        built = 8 * (width**3 + 2 / 3 * width**3) if mode in TRAINING else 0  # without gradients once per model
+        return layers * (kerr + built + 8 * rows * width**2)
     method = variant["method"]
     product = 4 * NONZEROS * rows * width
     solve = product + ITERATIONS[method] * (PRODUCTS[method] * product + 48 * rows * width)
@@ -43,43 +79,70 @@ def propagator_bytes(variant: Mapping[str, str], rows: int, width: int, item: in
     return 12 * 2 * item * rows * width + dense
 
 
-def mixer_parameters(d: Dimensions) -> int:
+def residual_parameters(level: str, width: int) -> int:
+    return {"inverse_sqrt_depth": 1, "learned_horizon": width}.get(level, 0)
+
+
+def mixer_parameters(variant: Mapping[str, str], d: Dimensions) -> int:
     blocks = d.width // BLOCK
     gate = 2 * blocks * BLOCK**2 + blocks * 2 * d.width + blocks + blocks * BLOCK
     state = 2 * d.width**2 + 4 * d.width + 2 * 2 * d.width * d.states
-    return d.layers * (d.width + gate + 2 * TAPS * d.width + 1 + state + 2 * d.width**2 + d.width)
+    ends = NORM[variant["norm"]] * d.width + residual_parameters(variant["residual"], d.width)
+    return d.layers * (ends + gate + 2 * TAPS * d.width + 1 + state + 2 * d.width**2)
 
 
-def parameters(d: Dimensions) -> int:
+def stage_parameters(variant: Mapping[str, str], d: Dimensions) -> int:
+    """Of the propagator with its norm and expansion."""
+    expand = NORM[variant["norm"]] * d.width + 2 * d.width * d.propagator_width
+    return expand + propagator_parameters(d.propagator_width, d.propagator_layers)
+
+
+def head_parameters(variant: Mapping[str, str], d: Dimensions) -> int:
+    """w, and with it the bias and sigma of `log_linear`."""
+    beside = d.vocabulary + 1 if variant["head"] == "log_linear" else 0
+    return 2 * d.vocabulary * d.propagator_width + beside
+
+
+def parameters(variant: Mapping[str, str], d: Dimensions) -> int:
     encoder = d.vocabulary * d.width + EMBEDDED * d.width + d.candidates * EMBEDDED + d.width * d.candidates
-    expand = d.width + 2 * d.width * d.propagator_width
-    head = 2 * d.vocabulary * d.propagator_width + d.vocabulary + 1
-    return (
-        encoder + mixer_parameters(d) + expand + propagator_parameters(d.propagator_width, d.propagator_layers) + head
-    )
+    return encoder + mixer_parameters(variant, d) + stage_parameters(variant, d) + head_parameters(variant, d)
 
 
 def flops(variant: Mapping[str, str], d: Dimensions, mode: str) -> float:
-    rows, D, P = d.batch_size * d.seq_len, d.width, d.propagator_width
+    rows, D, P = rows_of(d, mode), d.width, d.propagator_width
     updates = 50 if variant["transport"] == "sequence" else 1
-    encoder = 2 * rows * (EMBEDDED * D + EMBEDDED * d.candidates + d.candidates * D)
-    encoder += updates * 2 * ELEMENTARY * rows * d.candidates
-    gates = 2 * rows * 2 * D * (D // BLOCK) + 2 * rows * 2 * D * D
-    blocks = 2 * 8 * rows * D * (BLOCK + d.states)
-    pointwise = (8 * ELEMENTARY + 8 * TAPS + 60) * rows * D
-    mixer = d.layers * (gates + blocks + pointwise + 8 * rows * D * D)
-    propagator = 8 * rows * D * P + propagator_flops(variant, rows, P, d.propagator_layers)
-    head = 4 * rows * P * d.vocabulary
-    return MODES[mode] * float(encoder + mixer + propagator + head)
+    encoder = 2 * (EMBEDDED * D + EMBEDDED * d.candidates + d.candidates * D)
+    encoder += updates * 2 * ELEMENTARY * d.candidates
+    gates = 2 * 2 * D * (D // BLOCK) + 2 * 2 * D * D
+    blocks = 2 * 8 * D * (BLOCK + d.states)
+    pointwise = (8 * ELEMENTARY + 8 * TAPS + 60) * D
+    mixer = rows.mixed * d.layers * (gates + blocks + pointwise + 8 * D * D)
+    answer = 8 * P if variant["head"] == "born_quadratic" else 4 * P
+    propagator = rows.answered * 8 * D * P + propagator_flops(variant, rows.answered, P, d.propagator_layers, mode)
+    forward = rows.mixed * encoder + mixer + propagator + rows.answered * answer * d.vocabulary
+    if mode not in TRAINING:
+        return float(forward)
+    again = mixer if variant["checkpointing"] == "every_k" else 0
+    update = UPDATE * parameters(variant, d) if mode == "train_update" else 0
+    return float(PASSES * forward + again + update)
+
+
+def parameter_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: int) -> float:
+    """With the moments of an optimiser."""
+    copies = 1 + (MOMENTS if mode == "train_update" else 0)
+    return copies * item * parameters(variant, d)
 
 
 def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: int) -> float:
     """Stages follow one another, but what one frees the allocator may keep: their peaks add up."""
-    rows, D, P = d.batch_size * d.seq_len, d.width, d.propagator_width
-    complex_D, complex_P = 2 * item * rows * D, 2 * item * rows * P
-    logits = item * rows * d.vocabulary
-    solver = propagator_bytes(variant, rows, P, item)
-    if mode == "forward":
+    rows, D, P = rows_of(d, mode), d.width, d.propagator_width
+    complex_D, complex_P = 2 * item * rows.mixed * D, 2 * item * rows.answered * P
+    logits = item * rows.answered * d.vocabulary
+    solver = propagator_bytes(variant, rows.answered, P, item)
+    if mode not in TRAINING:
         return 16 * complex_D + solver + logits
-    saved = 24 * complex_D * d.layers + 4 * complex_P * (d.propagator_layers + 1)
-    return item * parameters(d) + saved + max(solver, 3 * logits)
+    layers = 24 * d.layers
+    if variant["checkpointing"] == "every_k":
+        layers = 24 * min(CHECKPOINTED, d.layers) + math.ceil(d.layers / CHECKPOINTED)
+    saved = layers * complex_D + 4 * complex_P * (d.propagator_layers + 1)
+    return item * parameters(variant, d) + saved + max(solver, 3 * logits)

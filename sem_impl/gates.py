@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from sem_impl.initial import Initial
+from sem_impl.layout import LAYOUTS
 from sem_impl.linear import planes, unit
 from sem_impl.sizes import BLOCK
 
@@ -40,9 +41,12 @@ class UnitaryGate(nn.Module):
 
 
 class MagnitudeGate(nn.Module):
-    def __init__(self, initial: Initial) -> None:
+    """On a field in the level of the switch `layout`."""
+
+    def __init__(self, initial: Initial, *, layout: str = "complex64") -> None:
         super().__init__()
+        self.layout = LAYOUTS[layout]
         self.beta = initial.real("beta", ())
 
     def forward(self, z: Tensor) -> Tensor:
-        return z * -torch.expm1(-self.beta.exp() * (z * z.conj()).real)
+        return z * -torch.expm1(-self.beta.exp() * self.layout.energy(z))

@@ -5,7 +5,8 @@
     (3) o of the selective state space (`state_space`)
     (4) psi <- psi + scale_l W_out o (`residual`)
 
-What a layer carries from one call to the next is `Carried`; at the beginning of a text it is zero.
+What a layer carries from one call to the next is `Carried`; at the beginning of a text it is zero. It is copied: a view
+would keep alive every position it came from.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from sem_impl.checkpointing import CHECKPOINTINGS
 from sem_impl.convolution import CausalConvolution
 from sem_impl.gates import MagnitudeGate, UnitaryGate
 from sem_impl.initial import Initial
+from sem_impl.layout import LAYOUTS
 from sem_impl.linear import ComplexLinear
 from sem_impl.norm import NORMS
 from sem_impl.residual import RESIDUALS
@@ -45,10 +48,11 @@ class MixerLayer(nn.Module):
     ) -> None:
         super().__init__()
         width = sizes.width
+        self.layout = LAYOUTS[layout]
         self.norm = NORMS[norm](initial.scope("norm"), width)
         self.unitary_gate = UnitaryGate(initial.scope("unitary_gate"), width)
-        self.convolution = CausalConvolution(initial.scope("convolution"), width)
-        self.magnitude_gate = MagnitudeGate(initial.scope("magnitude_gate"))
+        self.convolution = CausalConvolution(initial.scope("convolution"), width, layout=layout)
+        self.magnitude_gate = MagnitudeGate(initial.scope("magnitude_gate"), layout=layout)
         self.state_space = StateSpace(initial.scope("state_space"), sizes, horizon=horizon, scan=scan, layout=layout)
         self.output = ComplexLinear(initial.scope("output"), width, width)
         self.residual = RESIDUALS[residual](
@@ -59,10 +63,10 @@ class MixerLayer(nn.Module):
         tail, state = carried or beginning(psi)
         z = self.norm(psi)
         z = self.unitary_gate(z)
-        z, tail = self.convolution(z, tail)
+        z, tail = self.convolution(self.layout.enter(z), tail)
         y = self.magnitude_gate(z)
         o, state = self.state_space(y, state)
-        return self.residual(psi, self.output(o)), Carried(tail, state)
+        return self.residual(psi, self.output(self.layout.leave(o))), Carried(tail.clone(), state.clone())
 
 
 def beginning(psi: Tensor) -> Carried:
@@ -71,15 +75,12 @@ def beginning(psi: Tensor) -> Carried:
 
 
 class Mixer(nn.Module):
-    def __init__(self, initial: Initial, sizes: Dimensions, **levels: str) -> None:
+    def __init__(self, initial: Initial, sizes: Dimensions, *, checkpointing: str = "none", **levels: str) -> None:
         super().__init__()
+        self.through = CHECKPOINTINGS[checkpointing]
         self.layers = nn.ModuleList(
             MixerLayer(initial.scope(f"layers.{layer}"), sizes, layer, **levels) for layer in range(sizes.layers)
         )
 
     def forward(self, psi: Tensor, carried: Sequence[Carried] | None = None) -> tuple[Tensor, list[Carried]]:
-        after = []
-        for number, layer in enumerate(self.layers):
-            psi, left = layer(psi, carried[number] if carried else None)
-            after.append(left)
-        return psi, after
+        return self.through(self.layers, psi, carried or [None] * len(self.layers))

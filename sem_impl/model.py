@@ -22,7 +22,7 @@ from sem_impl.norm import NORMS
 from sem_impl.propagator import Propagator
 from sem_impl.sizes import Dimensions
 
-MIXER = ("norm", "residual", "horizon", "scan", "layout")
+MIXER = ("norm", "residual", "horizon", "scan", "layout", "checkpointing")
 SOLVER = ("method", "matrix", "preconditioner", "tolerance", "kernels")
 
 

@@ -60,6 +60,10 @@ EMBEDDED = 64
 BLOCK = 8
 """Width of a block of the unitary gate."""
 TAPS = 4
+TRAINING = ("train_step", "train_update")
+"""Modes with a backward pass; `train_update` has an update as well."""
+INFERENCE = ("prefill", "decode")
+"""Modes that answer a prompt: the tolerance of the propagator is that of a finished training."""
 OFFSETS = (1, 8, 64)
 """Of the propagator's edges: one a scale."""
 

@@ -1,4 +1,5 @@
-"""The mixer's complex selective state space, y [B, S, D] -> o [B, S, D]. G groups of N = D/G states and inputs.
+"""The mixer's complex selective state space, y [B, S, D] -> o [B, S, D], fields in the level of the switch `layout`.
+G groups of N = D/G states and inputs.
 
     (1) step = softplus(W_dt [Re y; Im y] + b_dt) in R^(G N), W_dt = 0, b_dt = inv(1), so step = 1 at first
     (2) h_t = exp(step_t (-softplus(a) + i theta)) h_(t-1) + step_t B_g y_t
@@ -13,11 +14,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, softplus
+from torch.nn.functional import softplus
 
 from sem_impl.horizon import HORIZONS
 from sem_impl.initial import Initial
-from sem_impl.linear import planes, unit
+from sem_impl.layout import LAYOUTS
 from sem_impl.scan import SCANS
 from sem_impl.sizes import Dimensions
 
@@ -31,9 +32,8 @@ class StateSpace(nn.Module):
         super().__init__()
         width, groups, states = sizes.width, sizes.groups, sizes.states
         tau = HORIZONS[horizon](sizes.seq_len)
-        self.groups = groups
         self.scan = SCANS[scan]
-        self.layout = layout
+        self.layout = LAYOUTS[layout]
         self.step_weight = initial.real("step_weight", (width, width, 2))
         self.step_bias = initial.real("step_bias", (width,), mean=inverse_softplus(1.0))
         self.decay = initial.real("decay", (width,), mean=inverse_softplus(1 / tau))
@@ -44,14 +44,13 @@ class StateSpace(nn.Module):
         self.skip = initial.real("skip", (width,), mean=1.0)
 
     def forward(self, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """state: h before y, [B, D]. Returns the output and h after y."""
-        step = softplus(linear(planes(y), self.step_weight.flatten(1), self.step_bias))
-        A = torch.exp(-step * softplus(self.decay)) * unit(step * self.theta)
-        u = step * self.grouped(y, self.inward)
-        h = self.scan(A, u, state)
-        return self.grouped(h, self.outward) + self.skip * y, h[:, -1]
+        """y: a field in the layout's order. state: h before y, [B, D] complex. Returns the output and h after y."""
+        step = self.step(y)
+        A = self.layout.polar(torch.exp(-step * softplus(self.decay)), step * self.theta)
+        u = step * self.layout.grouped(y, self.inward)
+        h = self.scan(A, u, self.layout.small(state))
+        return self.layout.grouped(h, self.outward) + self.skip * y, self.layout.leave(h[..., -1, :])
 
-    def grouped(self, z: Tensor, weight: Tensor) -> Tensor:
-        """Every group's own matrix: [.., g, n] <- sum_m weight[g, n, m] z[.., g, m]."""
-        rows = z.reshape(-1, self.groups, z.shape[-1] // self.groups).transpose(0, 1)
-        return torch.bmm(rows, torch.view_as_complex(weight).mT).transpose(0, 1).reshape(z.shape)
+    def step(self, y: Tensor) -> Tensor:
+        """(1), real [B, S, D]."""
+        return softplus(self.layout.mapped(y, self.step_weight, self.step_bias))

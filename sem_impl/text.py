@@ -6,6 +6,7 @@ Tokens are ids below 256 whatever the vocabulary: `distinct_tokens` says how man
 
 import hashlib
 import importlib
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -30,13 +31,33 @@ def text() -> bytes:
 def windows(count: int, length: int, seed: int) -> tuple[Tensor, dict[str, int | str]]:
     """`count` windows of `length` tokens at seeded places, [count, length] int64, and the facts to record."""
     content = text()
-    if length > len(content):
-        raise ValueError(f"a window of {length} tokens is longer than the embedded text ({len(content)} bytes)")
-    generator = torch.Generator().manual_seed(seed)
-    starts = torch.randint(0, len(content) - length + 1, (count,), generator=generator)
-    tokens = torch.stack([torch.tensor(list(content[start : start + length])) for start in starts.tolist()])
+    tokens = drawn(content, count, length, seed)
     return tokens, {
         "dataset": NAME,
         "dataset_sha256": hashlib.sha256(content).hexdigest(),
         "distinct_tokens": len(torch.unique(tokens)),
     }
+
+
+def drawn(content: bytes, count: int, length: int, seed: int) -> Tensor:
+    """`count` windows of `length` bytes at seeded places, [count, length] int64."""
+    generator = torch.Generator().manual_seed(seed)
+    starts = torch.randint(0, places(content, length), (count,), generator=generator)
+    return at(content, length, starts.tolist())
+
+
+def at(content: bytes, length: int, starts: Sequence[int]) -> Tensor:
+    return torch.stack([torch.tensor(list(content[start : start + length])) for start in starts])
+
+
+def places(content: bytes, length: int) -> int:
+    """Where a window may begin: 0..places-1."""
+    if length > len(content):
+        raise ValueError(f"a window of {length} tokens is longer than its text ({len(content)} bytes)")
+    return len(content) - length + 1
+
+
+def unigram_entropy(content: bytes) -> float:
+    """Nats per byte: what is left to a model that knows how often each byte occurs in `content`, and nothing else."""
+    counts = torch.bincount(torch.tensor(list(content)), minlength=256).double() / len(content)
+    return float(torch.special.entr(counts).sum())

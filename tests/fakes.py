@@ -9,6 +9,7 @@ time by advancing the virtual clock: its base time, times the factor its variant
     LIAR        `answer: wrong` is three times as fast and 1 % off
     LEAKY       `sight: future` lets y[t] see x[t + 1]
     STAGED      two stages of known times, 1 to 3; `first: fast` halves the first
+    UPDATING    a stage, its backward pass and, in mode `train_update`, an update: 3 to 2 to 1 in time
     FAULTY      raises, aborts, hangs, runs out of memory, is killed, gives NaN
     CROSSTALK   `heat: borrowed` takes half the time, but only in a process in which `heat: own` has run
     FADING      `lag: early` takes 1.3 times as long up to process 10 of a run, `lag: always` in all of them
@@ -249,6 +250,37 @@ STAGED = Fake(
     stages={"first": "first", "second": "second"},
 )
 
+
+@dataclass
+class FakeLoss:
+    data: np.ndarray
+
+    def backward(self) -> None:
+        takes(2 * BASE_S)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self.data, dtype=dtype)
+
+
+@dataclass
+class Updating(Fake):
+    updating: Sequence[str] = ("train_update",)
+
+    def run(self, model: FakeModel, batch: Batch, mode: str) -> Output:
+        output = super().run(model, batch, mode)
+        if mode == "forward":
+            return output
+        loss = FakeLoss(output.tensors["y"].sum())
+        return Output({}, loss, (lambda: takes(BASE_S)) if mode in self.updating else None)
+
+
+UPDATING = Updating(
+    "updating",
+    (LABEL,),
+    no_time_but_the_stages,
+    stages={"second": "second"},
+    modes=("forward", "train_step", "train_update"),
+)
 
 LATE = 8
 """Calls after which `aborts_late` aborts: after prepare and sameness are through, in the blocks of a trial."""

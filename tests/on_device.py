@@ -31,7 +31,7 @@ from harness.measure.canary import DeviceCanary
 from harness.measure.clock import Clock, clock_of, mark_cost
 from harness.measure.device_facts import fix_settings
 from harness.measure.environment import environment
-from harness.measure.once import oracle_variant
+from harness.measure.once import oracle_variant, tolerance_of
 from harness.measure.resident import Resident, outcome_of, settle_in
 from harness.measure.stage_memory import stage_memory
 from harness.measure.stages import StageRecorder
@@ -273,9 +273,7 @@ Answers = tuple[dict[str, Any], dict[str, Any]]
 def _within(system: System, resident: Resident, found: Answers, truth: Answers) -> bool:
     """Within the tolerance its levels declare. A method that stalls is outside, on the host too."""
     variant, conditions = resident.cell.variant, resident.cell.conditions
-    tolerance = system.rounding + sum(
-        switch.tolerance.get(variant[switch.name], 0.0) * switch.growth(conditions) for switch in system.switches
-    )
+    tolerance = tolerance_of(system, variant, conditions)
     assert found[1].keys() == truth[1].keys()
     errors = [guards.relative_error(found[0], truth[0]) / tolerance]
     if truth[1]:

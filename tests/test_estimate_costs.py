@@ -13,9 +13,11 @@ from sem_impl.hamiltonian import OFFSETS, dense
 from sem_impl.least import least_products
 from sem_impl.sizes import Dimensions
 from sem_impl.solve import chebyshev_coefficients
-from sem_impl.system import SEM, SEM_PROPAGATOR, STATUS_QUO
+from sem_impl.sizes import TRAINING
+from sem_impl.system import SEM, SEM_PROPAGATOR
 
-VARIANT = dict(SEM.variants["status_quo"])
+VARIANT = dict(SEM.variants["propagator_before"])
+STATUS_QUO = dict(SEM_PROPAGATOR.variants["status_quo"])
 CONDITIONS = {one.name: one.default for one in SEM.conditions}
 SIZES = Dimensions.of(CONDITIONS)
 ROWS = SIZES.batch_size * SIZES.seq_len

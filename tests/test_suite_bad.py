@@ -66,7 +66,7 @@ BAD = {
     "a part that is a word": (
         "suite: a\ntitle: b\nparts: {one: two}\n",
         "3: parts.one: found 'two'; it takes a mapping with the keys system, size, mode, conditions, design, baseline, "
-        "against, also, factors, blocks, stages, memory, confirm, timeout_s, expect",
+        "against, also, factors, blocks, stages, memory, confirm, reads, map, timeout_s, expect",
     ),
     "name of a part": (
         "suite: a\ntitle: b\nparts:\n  ../up: {system: sem, design: pair, against: all_on}\n",

@@ -1,9 +1,10 @@
 """From the lines of a run to its analysis: a pure function of what lies on disk.
 
 `evidence` gathers the lines of a part, `cells` summarises each planned cell, `contrasts` compares it with its
-baseline and `stage_contrasts` its stages with the baseline's, `effects` and `steps` say what each switch did; here they
-are put together, `family` judges all contrasts as one, `confirm` holds them against what was measured once more, and
-the claims are judged.
+baseline and `stage_contrasts` its stages with the baseline's, `effects` and `steps` say what each switch did, `growth`
+how a cell grows with its conditions, `readings` what its probes read; here they are put together, `family` judges all
+contrasts as one, `confirm` holds them against what was measured once more, the claims are judged, and `share_map` says
+where a stage takes what share.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from harness.analysis.dead import dead_switches
 from harness.analysis.effects import effects
 from harness.analysis.evidence import Evidence, Lines, gather, harness_share
 from harness.analysis.family import judged_parts
+from harness.analysis.growth import growths
 from harness.analysis.limits import with_limits
+from harness.analysis.readings import moves, readings
+from harness.analysis.share_map import share_maps
 from harness.analysis.stage_contrasts import stage_contrasts
 from harness.analysis.steps import steps
 from harness.claims.ledger import matching, read_ledger
@@ -49,6 +53,7 @@ def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
         suite=plan.suite,
         parts=parts,
         claims=tuple(judge(claim, parts, plan) for claim in claims),
+        maps=share_maps(plan, parts, claims),
         trials_done=min((part.trials for part in parts), default=0),
         trials_planned=plan.trials,
         abandoned=tuple(_abandoned(process) for process in manifest.processes if process.state == "abandoned"),
@@ -96,6 +101,9 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         shapley=known.shapley,
         steps=climbed,
         half_normals=known.half_normals,
+        growths=growths(evidence, cells, unknown, canary),
+        readings=readings(evidence, cells),
+        reading_moves=moves(evidence, cells),
         dead_switches=dead_switches(evidence, found, cells),
         notes=(*part.notes, *known.notes, *unclimbed, *_goals_missed(cells)),
     )

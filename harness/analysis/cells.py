@@ -12,6 +12,7 @@ from harness.records import Block, Cell, CellSummary, Interval, ProbeReading, Sa
 from harness.sameness import sameness_word
 from harness.stats.interval import positive_interval, ratio_interval, t_interval
 from harness.stats.pairing import paired, pairs
+from harness.system import OPTIMISER
 
 BACKWARD = ".backward"
 
@@ -20,8 +21,8 @@ Read = Callable[[Block, Sample], float]
 
 
 def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
-    bare, disturbed = _kept(evidence, cell.id, "bare")
-    staged, disturbed_stages = _kept(evidence, cell.id, "staged")
+    bare, disturbed = kept(evidence, cell.id, "bare")
+    staged, disturbed_stages = kept(evidence, cell.id, "staged")
     staged = [(block, sample) for block, sample in staged if sample.stages and sum(sample.stages.values()) > 0]
     warm_ups = evidence.warm_ups.get(cell.id, [])
     memory = evidence.memory.get(cell.id)
@@ -64,7 +65,7 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
     )
 
 
-def _kept(evidence: Evidence, cell: str, arm: str) -> tuple[list[Timed], tuple[str, ...]]:
+def kept(evidence: Evidence, cell: str, arm: str) -> tuple[list[Timed], tuple[str, ...]]:
     """Samples of an arm without the disturbed ones; with them, and a note, where under half would be left."""
     every = [
         (block, s)
@@ -86,10 +87,14 @@ def _over_trials(
 
 
 def _trial_medians(timed: Sequence[Timed], read: Read) -> list[float]:
+    return list(medians_by_trial(timed, read).values())
+
+
+def medians_by_trial(timed: Sequence[Timed], read: Read) -> dict[int, float]:
     by_trial: dict[int, list[float]] = {}
     for block, sample in timed:
         by_trial.setdefault(block.trial, []).append(read(block, sample))
-    return [float(np.median(values)) for _, values in sorted(by_trial.items())]
+    return {trial: float(np.median(values)) for trial, values in sorted(by_trial.items())}
 
 
 def _stages(evidence: Evidence, staged: Sequence[Timed]) -> Iterator[StageTime]:
@@ -104,6 +109,9 @@ def _stages(evidence: Evidence, staged: Sequence[Timed]) -> Iterator[StageTime]:
                     direction="backward" if suffix else "forward",
                     time_s=positive_interval(_trial_medians(here, _stage_s(key))),
                     share=t_interval(_trial_medians(here, _share(key))),
+                    share_without_update=t_interval(_trial_medians(here, _share(key, without=OPTIMISER)))
+                    if OPTIMISER in keys and key != OPTIMISER
+                    else None,
                 )
 
 
@@ -126,9 +134,9 @@ def _stage_s(key: str) -> Read:
     return read
 
 
-def _share(*keys: str) -> Read:
+def _share(*keys: str, without: str = "") -> Read:
     def read(_: Block, sample: Sample) -> float:
-        stages = sample.stages or {}
+        stages = {name: time_s for name, time_s in (sample.stages or {}).items() if name != without}
         return sum(stages.get(key, 0.0) for key in keys) / sum(stages.values())
 
     return read

@@ -26,7 +26,7 @@ MARKS, SHORTEST_S = 20, 20e-6
 
 
 def stage_contrasts(evidence: Evidence, summaries: Summaries, canary: Interval | None) -> tuple[Contrast, ...]:
-    keys = list(_keys(evidence))
+    keys = list(stage_keys(evidence))
     cells = {cell.id: cell for cell in (*compared(evidence), *controls(evidence)) if cell.id != cell.baseline}
     wanted = [Comparison(cell.id, cell.baseline, key) for cell in cells.values() for key in keys]
     found = pair_each(evidence.blocks, wanted, one_thread=evidence.one_thread)
@@ -39,11 +39,19 @@ def stage_contrasts(evidence: Evidence, summaries: Summaries, canary: Interval |
     )
 
 
-def _keys(evidence: Evidence) -> Iterator[str]:
+def stage_keys(evidence: Evidence) -> Iterator[str]:
     """As samples name them, in the pipeline's order, forward before backward."""
     known = {key for block in evidence.blocks for sample in block.samples for key in sample.stages or {}}
     for suffix in ("", BACKWARD):
         yield from (stage + suffix for stage in evidence.part.stages if stage + suffix in known)
+
+
+def stage_noises(evidence: Evidence, canary: Interval | None) -> dict[str, tuple[float | None, tuple[str, ...]]]:
+    """Of every stage: its floor, and why it bounds nothing."""
+    keys = list(stage_keys(evidence))
+    wanted = [Comparison(cell.id, cell.baseline, key) for cell in controls(evidence) for key in keys]
+    found = pair_each(evidence.blocks, wanted, one_thread=evidence.one_thread)
+    return {key: _noise(evidence, key, found, canary) for key in keys}
 
 
 def _noise(

@@ -10,12 +10,16 @@ import numpy as np
 
 from harness.claims.ledger import Address
 from harness.conditions import shown_value
-from harness.lookup import baselines, changed
-from harness.records import Cell, CellSummary, Contrast, Interval, Part, PartAnalysis, Value
+from harness.lookup import baselines, changed, growing
+from harness.records import Cell, CellSummary, Contrast, Growth, Interval, Part, PartAnalysis, Value
 from harness.stats.interval import ratio_interval, t_interval
 
-TIMED = ("share", "reduction")
+TIMED = ("share", "reduction", "growth")
 """Metrics that come from a clock: a noisy machine touches these, and only these."""
+
+
+GROWN = {"growth": "time", "memory_growth": "peak_bytes"}
+"""Metrics that are read from several cells at once: there is one place for all values of the size they grow with."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Reading:
     note: str = ""
     degraded: str = ""
     """Why it is too disturbed to judge by; empty where it is not."""
+    slack: float | None = None
+    """What the noise floor can do to it, where that is not told by the floor itself."""
 
 
 def places(address: Address, part: Part) -> list[Place]:
@@ -45,10 +51,12 @@ def places(address: Address, part: Part) -> list[Place]:
 
 def _places(address: Address, part: Part) -> Iterator[Place]:
     levels = [[(name, level) for level in chosen] for name, chosen in address.each.items()]
+    size = growing(part) if address.metric in GROWN else None
+    least = part.varied_conditions[size][0] if size else None
     for baseline in baselines(part):
-        if not _picked(baseline.conditions, address.where):
+        if (size and baseline.conditions[size] != least) or not _picked(baseline.conditions, address.where):
             continue
-        conditions = {name: baseline.conditions[name] for name in part.varied_conditions}
+        conditions = {name: baseline.conditions[name] for name in part.varied_conditions if name != size}
         for repeated in itertools.product(*levels):
             start = changed(part, baseline, {**dict(repeated), **address.start})
             cell = _named(part, baseline, address.cell) if address.cell else None
@@ -80,6 +88,8 @@ def read(address: Address, place: Place, analysis: PartAnalysis) -> Reading:
         return _share(address, _summary(analysis, cell))
     if address.metric == "reduction":
         return _reduction(cell, start, analysis)
+    if address.metric in GROWN:
+        return _growth(address, cell, analysis)
     return _probe(address, _summary(analysis, cell), _summary(analysis, start))
 
 
@@ -105,13 +115,27 @@ def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
     )
 
 
+def _growth(address: Address, cell: Cell, analysis: PartAnalysis) -> Reading:
+    found = _growth_of(address, cell, analysis)
+    if found is None:
+        return Reading(None, note="the part varies no size, or fewer than three of its cells gave numbers")
+    disturbed = "degraded: over half the samples of a cell were disturbed, and all are used"
+    return Reading(found.slope, found.trials, degraded=disturbed if found.degraded else "", slack=found.slack)
+
+
+def _growth_of(address: Address, cell: Cell, analysis: PartAnalysis) -> Growth | None:
+    wanted = (GROWN[address.metric], address.stage or "", "forward")
+    alike = (one for one in analysis.growths if (one.quantity, one.stage, one.direction) == wanted)
+    return next((one for one in alike if cell.id in one.cells), None)
+
+
 def reduced(ratio: Interval) -> Interval:
     """A time ratio as a reduction of time in %."""
     return Interval(point=100 * (1 - ratio.point), low=100 * (1 - ratio.high), high=100 * (1 - ratio.low), n=ratio.n)
 
 
 def widened(metric: str, interval: Interval, floor: float) -> Interval:
-    """The interval with the noise floor f on both sides, in %.
+    """The interval with the noise floor f on both sides, in %; of a growth with its slack.
 
     A floor is a time ratio of equals, so it acts on what a clock gave: with the time ratio r = 1 - reduction / 100 in
     [r_low, r_high] the reduction lies in 100 (1 - r_high (1 + f)) to 100 (1 - r_low / (1 + f)); a share s in
@@ -120,6 +144,8 @@ def widened(metric: str, interval: Interval, floor: float) -> Interval:
     if metric not in TIMED:
         return interval
     low, high = interval.low / (1 + floor), interval.high * (1 + floor)
+    if metric == "growth":
+        low, high = interval.low - floor, interval.high + floor
     if metric == "reduction":
         low, high = 100 - (100 - interval.low) * (1 + floor), 100 - (100 - interval.high) / (1 + floor)
     return interval.model_copy(update={"low": low, "high": high})
@@ -163,5 +189,8 @@ def guarded_cells(address: Address, place: Place, analysis: PartAnalysis) -> Seq
     """Every cell the number leans on: if one failed or gives other numbers, so does the claim."""
     compares = address.metric in ("reduction", "probe_change")
     cells = [cell for cell in (place.cell, place.start if compares else None) if cell is not None]
+    if address.metric in GROWN and place.cell is not None:
+        grown = _growth_of(address, place.cell, analysis)
+        return [summary for summary in analysis.cells if grown and summary.cell in grown.cells]
     ids = {cell.id for cell in cells} | ({cell.baseline for cell in cells} if address.metric == "reduction" else set())
     return [summary for summary in analysis.cells if summary.cell in ids]

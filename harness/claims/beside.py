@@ -63,4 +63,5 @@ def said(interval: Interval, unit: str) -> str:
     """A number in a sentence, with its interval where it has one."""
     if interval.low == interval.high:
         return f"{interval.point:.3g} {unit}".strip()
-    return f"{interval.point:.1f} {unit} [{interval.low:.1f}, {interval.high:.1f}]"
+    digits = ".1f" if unit == "%" else ".3g"
+    return f"{interval.point:{digits}} {unit} [{interval.low:{digits}}, {interval.high:{digits}}]".replace("  ", " ")

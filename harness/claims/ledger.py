@@ -23,7 +23,7 @@ from harness.yamlfile import KeyPath, YamlDocument, parse_yaml
 
 LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
 
-Metric = Literal["share", "reduction", "probe", "probe_change"]
+Metric = Literal["share", "reduction", "probe", "probe_change", "growth", "memory_growth"]
 NEEDS: dict[str, str] = {"share": "stage", "probe": "probe", "probe_change": "probe"}
 """Metric -> the key of an address it cannot do without."""
 
@@ -43,6 +43,8 @@ class Address(Spec):
     reduction     1 - time(cell) / time(start), in %; the start is the baseline, or the cell described by `start`
     probe         a probe's reading in the cell, times `scale`
     probe_change  1 - reading(cell) / reading(start), in %
+    growth        exponent of the time in the one size that the part varies, of a stage (forward) or the whole call
+    memory_growth the same of the peak memory
     """
 
     suite: str

@@ -70,7 +70,7 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
             claim, "untested", reason=_why_not(claim, plan), command=claim.command, scope=f"claimed of {claim.scope}"
         )
     address, part, analysis = held[0]
-    judged = [_judge_place(claim, address, place, analysis, plan) for place in places(address, part)]
+    judged = [judge_place(claim, address, place, analysis, plan) for place in places(address, part)]
     if not judged:
         reason = "the part runs under none of the conditions this claim speaks of"
         return _record(claim, "untested", reason=reason, command=claim.command, scope=f"claimed of {claim.scope}")
@@ -117,7 +117,7 @@ def _why_not(claim: Claim, plan: Plan) -> str:
     return claim.untested_because or f"the suite {plan.suite} does not measure it"
 
 
-def _judge_place(claim: Claim, address: Address, place: Place, analysis: PartAnalysis, plan: Plan) -> Judged:
+def judge_place(claim: Claim, address: Address, place: Place, analysis: PartAnalysis, plan: Plan) -> Judged:
     """The word the place's numbers earn; none at all in a smoke run."""
     found = _on_its_numbers(claim, address, place, analysis, plan)
     if plan.preset != "smoke" or found.word == "untested":
@@ -158,7 +158,7 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
             reason = f"cross-talk: {cell.name} alone in fresh processes took another time than beside other cells"
             return Judged(place, "inconclusive", reading, reason)
     floor = analysis.floor or 0.0
-    fit = widened(address.metric, reading.interval, floor)
+    fit = widened(address.metric, reading.interval, floor if reading.slack is None else reading.slack)
     given, bare = word(claim, fit), word(claim, reading.interval)
     within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
     if address.metric in TIMED and not analysis.stable and given != "inconclusive" and not within:

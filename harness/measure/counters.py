@@ -2,7 +2,8 @@
 
     parameters                              numbers in the model, shared ones once
     flops, minimum_bytes, backward_...      the system's own formulas (`Estimate`); of a call the sum of its stages
-    operators, backward_operators           operators that torch dispatched in one call, below autograd
+    operators, backward_operators           operators that torch dispatched in one call, below autograd; those of an
+                                            update count with the forward pass
     torch_flops, backward_torch_flops       what torch's own formulas count of those operators: a check
     <probe>                                 the probes a system calls exact
 
@@ -24,7 +25,7 @@ from harness.measure.allocator import COMPILED
 from harness.measure.resident import Resident
 from harness.measure.stages import StageError, StageMarks
 from harness.records import Counters
-from harness.system import Cost
+from harness.system import OPTIMISER, Cost
 
 Count = int | float
 BACKWARD = ".backward"
@@ -101,16 +102,20 @@ def operator_counts(resident: Resident, paths: Mapping[str, str]) -> tuple[dict[
         output = resident.call_in_stages(marks)
         marks.mark("", "finish")
     tallies = [tally for _, _, tally in marks.marks]
-    last = len(tallies) - 1
-    turn = next((place for place, mark in enumerate(marks.marks) if mark[1] == "backward"), last)
-    spans = {"": (0, turn)}
+    at = {event: place for place, (stage, event, _) in enumerate(marks.marks) if not stage}
+    spans = {"": (0, at.get("backward", at["finish"]))}
     if output.loss is not None:
-        spans[BACKWARD] = (turn, last)
+        spans[BACKWARD] = at["backward"], at["end"]
+    if output.update is not None:
+        spans[OPTIMISER] = at.get("end", at["finish"]), at["finish"]
     try:
-        spans |= marks.spans()
+        found, uncounted = _differences(tallies, spans | marks.spans()), ""
     except StageError as error:
-        return _differences(tallies, spans), f"operators of the stages ({error})"
-    return _differences(tallies, spans), ""
+        found, uncounted = _differences(tallies, spans), f"operators of the stages ({error})"
+    for name in ("operators", "torch_flops"):
+        if {name, _key(OPTIMISER, name)} <= found.keys():
+            found[name] += found[_key(OPTIMISER, name)]
+    return found, uncounted
 
 
 def _differences(tallies: list[Tally], spans: Mapping[str, tuple[int, int]]) -> dict[str, Count]:

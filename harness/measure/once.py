@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -91,10 +92,7 @@ def sameness(shop: Workshop) -> None:
             shop.breadcrumb.drop(cell.id, "sameness", done)
             truth, true_gradients = oracles[key]
             found, gradients, parameters = _answers(shop, small, str(cell.conditions.get("dtype", "float32")))
-            tolerance = shop.system.rounding + sum(
-                switch.tolerance.get(cell.variant[switch.name], 0.0) * switch.growth(small.conditions)
-                for switch in shop.system.switches
-            )
+            tolerance = tolerance_of(shop.system, cell.variant, small.conditions)
             shop.write(
                 Sameness(
                     cell=cell.id,
@@ -108,6 +106,12 @@ def sameness(shop: Workshop) -> None:
                     parameters=sum(int(array.size) for array in parameters.values()),
                 )
             )
+
+
+def tolerance_of(system: System, variant: Mapping[str, str], conditions: Mapping[str, Value]) -> float:
+    """Largest relative error allowed: what rounding and the levels add, times what the levels make of it."""
+    added = sum(one.tolerance.get(variant[one.name], 0.0) * one.growth(conditions) for one in system.switches)
+    return (system.rounding + added) * math.prod(one.gain.get(variant[one.name], 1.0) for one in system.switches)
 
 
 def oracle_device(shop: Workshop, cell: Cell) -> dict[str, Value]:

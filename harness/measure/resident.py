@@ -32,6 +32,8 @@ class Resident:
         output = self.system.run(self.model, self.batch, self.mode)
         if output.loss is not None:
             output.loss.backward()
+        if output.update is not None:
+            output.update()
         return output
 
     def call_repeatedly(self, times: int) -> None:
@@ -48,6 +50,10 @@ class Resident:
             recorder.start_backward()
             output.loss.backward()
             recorder.end_backward()
+        if output.update is not None:
+            recorder.start_update()
+            output.update()
+            recorder.end_update()
         return output
 
     def tensors(self, output: Output) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Forward: a mark before and after the submodule's own forward. Backward: a tensor hook on each stage's output fires
 when the gradient with respect to that output is complete, which is where the next stage's backward ends and this
-one's begins. The last stage (with the loss) begins at `start_backward`, the first one ends with the pass.
+one's begins. The last stage (with the loss) begins at `start_backward`, the first one ends with the pass. The update
+of a training step is the stage `optimiser`, after them all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from harness.measure.clock import Clock
+from harness.system import OPTIMISER
 
 
 class StageError(Exception):
@@ -48,6 +50,12 @@ class StageMarks:
     def end_backward(self) -> None:
         self.mark("", "end")
 
+    def start_update(self) -> None:
+        self.mark(OPTIMISER, "enter")
+
+    def end_update(self) -> None:
+        self.mark(OPTIMISER, "leave")
+
     def spans(self) -> dict[str, tuple[int, int]]:
         """`encoder` -> its first and last mark's places, `encoder.backward` too if there was a backward pass."""
         at: dict[tuple[str, str], int] = {}
@@ -62,6 +70,8 @@ class StageMarks:
             spans[name] = at[name, "enter"], at[name, "leave"]
         if ("", "backward") in at:
             spans |= self._backward(at)
+        if (OPTIMISER, "enter") in at:
+            spans[OPTIMISER] = at[OPTIMISER, "enter"], at[OPTIMISER, "leave"]
         return spans
 
     def _backward(self, at: Mapping[tuple[str, str], int]) -> dict[str, tuple[int, int]]:

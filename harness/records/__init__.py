@@ -24,6 +24,7 @@ from harness.records.analysis import (
     Step,
 )
 from harness.records.base import Interval, Record, Value
+from harness.records.growth import Growth, GrowthWord
 from harness.records.lines import (
     LINE,
     LOST_SHARE_LIMIT,
@@ -58,6 +59,8 @@ from harness.records.manifest import (
     Process,
 )
 from harness.records.plan import Cell, Group, Part, Plan, StageCost
+from harness.records.readings import CellReading, ReadingMove
+from harness.records.share_map import MapPoint, MapWord, ShareMap
 
 __all__ = [
     "LINE",
@@ -71,6 +74,7 @@ __all__ = [
     "Ceiling",
     "Ceilings",
     "Cell",
+    "CellReading",
     "CellSummary",
     "ClaimVerdict",
     "ClaimWord",
@@ -85,10 +89,14 @@ __all__ = [
     "Exclusion",
     "FollowUp",
     "Group",
+    "Growth",
+    "GrowthWord",
     "HalfNormal",
     "Interval",
     "Line",
     "Manifest",
+    "MapPoint",
+    "MapWord",
     "MarkCost",
     "Memory",
     "Outcome",
@@ -100,10 +108,12 @@ __all__ = [
     "Process",
     "ProcessKind",
     "QuantilePoint",
+    "ReadingMove",
     "Record",
     "Sameness",
     "Sample",
     "ShapleyShare",
+    "ShareMap",
     "StageBytes",
     "StageCost",
     "StageLimit",

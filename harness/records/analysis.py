@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.records.base import Interval, Record, Value
+from harness.records.growth import Growth
+from harness.records.readings import CellReading, ReadingMove
+from harness.records.share_map import ShareMap
 
 CLOSURE_GOAL = 0.03
 PROBE_COST_GOAL = 0.01
@@ -17,6 +20,8 @@ class StageTime(Record):
     time_s: Interval
     share: Interval
     """Of the sum of all stages, both directions."""
+    share_without_update: Interval | None = None
+    """Of that sum without the optimiser's update; None where there is none, and for the update itself."""
 
 
 class StageSize(Record):
@@ -260,6 +265,10 @@ class PartAnalysis(Record):
     shapley: tuple[ShapleyShare, ...]
     steps: tuple[Step, ...] = ()
     half_normals: tuple[HalfNormal, ...] = ()
+    readings: tuple[CellReading, ...] = ()
+    """Of the probes the part asks for."""
+    reading_moves: tuple[ReadingMove, ...] = ()
+    growths: tuple[Growth, ...] = ()
     dead_switches: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -307,6 +316,7 @@ class Analysis(Record):
     suite: str
     parts: tuple[PartAnalysis, ...]
     claims: tuple[ClaimVerdict, ...]
+    maps: tuple[ShareMap, ...] = ()
     trials_done: int
     trials_planned: int
     abandoned: tuple[str, ...]

@@ -192,6 +192,8 @@ class Manifest(Record):
     """system -> switch -> exact | approximate | different."""
     probes: dict[str, dict[str, str]] = {}
     """system -> probe -> unit, for the report."""
+    probe_docs: dict[str, dict[str, str]] = {}
+    """system -> probe -> what it reads."""
     ceilings: tuple[Ceiling, ...] = ()
     calibration: Calibration | None = None
     """Of this suite on this machine, as it was when the run began."""

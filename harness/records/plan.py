@@ -67,6 +67,10 @@ class Part(Record):
     timeout_s: float
     confirm: bool = True
     """Whether regressions and wins are measured once more after the trials."""
+    reads: tuple[str, ...] = ()
+    """Probes whose readings the part is about, in the order asked for."""
+    map: str | None = None
+    """Stage whose share is mapped over the cells of all parts that name it."""
     notes: tuple[str, ...] = ()
     """What the plan must say: merged cells, groups."""
     estimated_bytes: float

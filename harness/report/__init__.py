@@ -30,5 +30,5 @@ def render(folder: RunFolder, reports: Path) -> Path:
 
 def figures(report: Report) -> list[Figure]:
     """Those of the sections. A claim's dots stand in the page alone; its readings are written out beside them."""
-    blocks = (block for section in report.sections for block in section.blocks)
+    blocks = (block for section in (*report.answers, *report.sections) for block in section.blocks)
     return [item for block in blocks for item in block.items if isinstance(item, Figure)]

@@ -82,7 +82,11 @@ def unsolved(part: PartAnalysis, *, briefly: bool = False) -> Iterator[str]:
 
 
 def _how_far(cell: CellSummary) -> str:
-    read = {name: numbers.reading(value) for name, value in cell.probes.items() if not isinstance(value, str)}
+    """By the probes of the stage whose solver it is: other stages have residuals too."""
+    ended = next(name for name, value in cell.probes.items() if str(value).lower() in words.UNSOLVED_MARKS)
+    stage = ended.rpartition(".")[0]
+    own = {name: value for name, value in cell.probes.items() if name.rpartition(".")[0] == stage}
+    read = {name: numbers.reading(value) for name, value in own.items() if not isinstance(value, str)}
     residual = next((text for name, text in read.items() if "residual" in name), None)
     iterations = next((text for name, text in reversed(read.items()) if "iteration" in name), None)
     told = (residual and f"residual {residual}", iterations and f"after {iterations} iterations")
@@ -110,12 +114,12 @@ def _times(part: PartAnalysis, run: Run) -> Table:
         )
         for cell in part.cells
     )
-    return Table("Time and memory of every cell" if memory else "Time of every cell", columns, rows)
+    caption = "Time and memory of every cell" if memory else "Time of every cell"
+    return Table(caption, columns, rows, folded=bool(run.reads(part.part)))
 
 
 def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
     probes = list(dict.fromkeys(name for cell in part.cells for name in cell.probes))
-    units = run.manifest.probes.get(plan.system, {})
     gradients = any(cell.gradient_error is not None for cell in part.cells)
     columns = (
         Column("Cell"),
@@ -123,7 +127,7 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
         Column("Error", True),
         Column("Tolerance", True),
         *((Column("Gradient error", True), Column("Gradient tolerance", True)) if gradients else ()),
-        *(Column(_probe_title(name, units.get(name, "")), numeric=_numeric(part, name)) for name in probes),
+        *(Column(words.probe_title(name, run.unit(plan, name)), numeric=_numeric(part, name)) for name in probes),
     )
     rows = tuple(
         (
@@ -137,11 +141,6 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
         if not run.is_control(cell)
     )
     return Table("What the outputs of every cell are worth", columns, rows)
-
-
-def _probe_title(name: str, unit: str) -> str:
-    title = label(name.replace("_", " "))
-    return f"{title}, {label(unit)}" if unit and unit not in title else title
 
 
 def _numeric(part: PartAnalysis, name: str) -> bool:

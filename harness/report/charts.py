@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from harness.report import svg
 from harness.report.glyphs import glyph
+from harness.report.heat import draw_heat
+from harness.report.panels import draw_panels, panels_width
 from harness.report.quantiles import draw_quantiles
 from harness.report.scale import Axis, linear_axis, log_axis
 from harness.report.scatter import draw_scatter
-from harness.report.shown import Figure, Quantiles, Row, Rows, Scatter
+from harness.report.shown import Figure, HeatMap, Panels, Quantiles, Row, Rows, Scatter
 from harness.report.text import bare, isolate, shorten
 
 
@@ -51,6 +53,12 @@ def draw(figure: Figure, layout: Layout, *, style: str = "") -> str:
     elif isinstance(figure.plot, Quantiles):
         width = layout.width if layout.narrow else SCATTER_WIDTH
         body, height = draw_quantiles(figure.plot, width, narrow=layout.narrow)
+    elif isinstance(figure.plot, Panels):
+        width = panels_width(figure.plot, layout.width, narrow=layout.narrow)
+        body, height = draw_panels(figure.plot, width, narrow=layout.narrow)
+    elif isinstance(figure.plot, HeatMap):
+        width = layout.width
+        body, height = draw_heat(figure.plot, width)
     else:
         width = layout.width
         body, height = draw_rows(figure.plot, layout)

@@ -52,7 +52,12 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     items += half_normal_figures(plan, part)
     items += edge_figures(plan, part, run)
     return Block(
-        run.title(plan.name), words.under(plan), tuple(_sentences(plan, part, run)), tuple(items), _warnings(part)
+        run.title(plan.name),
+        words.under(plan),
+        tuple(_sentences(plan, part, run)),
+        tuple(items),
+        _warnings(part),
+        "Time ratios" if plan.reads else "",
     )
 
 

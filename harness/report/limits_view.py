@@ -74,7 +74,14 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
     if others:
         title = f"Times over floor of {words.count(len(others), 'other cell')}"
         items.append(_table(others, title, folded=True))
-    return Block(run.title(plan.name), words.under(plan), tuple(_without(part)), tuple(items), tuple(faults(part)))
+    return Block(
+        run.title(plan.name),
+        words.under(plan),
+        tuple(_without(part)),
+        tuple(items),
+        tuple(faults(part)),
+        "Times over floor" if plan.reads else "",
+    )
 
 
 def _shown(part: PartAnalysis, run: Run) -> list[CellSummary]:

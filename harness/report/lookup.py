@@ -64,6 +64,13 @@ class Run:
         places = {where: place for place, where in enumerate(dict.fromkeys(map(self.varied, shown)))}
         return sorted(shown, key=lambda each: (places[self.varied(each)], len(each.changes)))
 
+    def reads(self, part: str) -> tuple[str, ...]:
+        """Probes that the part is about, rather than about time."""
+        return self.plans[part].reads if part in self.plans else ()
+
+    def unit(self, part: Part, probe: str) -> str:
+        return self.manifest.probes.get(part.system, {}).get(probe, "")
+
     def title(self, part: str) -> str:
         """Parts are named only where there are several."""
         return label(part) if len(self.analysis.parts) > 1 else ""

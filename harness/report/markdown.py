@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.report.shown import Block, Claim, Code, Column, Entry, Figure, Report, Section, Table
 
@@ -52,6 +53,8 @@ def _document(report: Report) -> Iterator[str]:
         yield from (f"> {escape(reason)}" for reason in alert.reasons)
         yield from (">", *(f"> {line}" for line in fenced(alert.remedy).splitlines()), "")
     yield from _headline(report)
+    for section in report.answers:
+        yield from _section(section)
     yield from _claims(report)
     for section in report.sections:
         yield from _section(section)
@@ -130,7 +133,7 @@ def _block(block: Block) -> Iterator[str]:
     for line in block.sentences:
         yield from (escape(line), "")
     for item in block.items:
-        yield from _item(item)
+        yield from _item(replace(item, folded=True) if block.folded and isinstance(item, Table) else item)
 
 
 def _item(item: Table | Figure | Code) -> Iterator[str]:

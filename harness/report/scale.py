@@ -26,7 +26,10 @@ class Axis:
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
         values = log_ticks(self.low, self.high, most) if self.log else linear_ticks(self.low, self.high, most)
-        return [(self.place(value), exact(round(value, 12)) if value > 1e-9 else exact(value)) for value in values]
+        return [(self.place(value), self.word(value)) for value in values]
+
+    def word(self, value: float) -> str:
+        return exact(round(value, 12)) if value > 1e-9 else exact(value)
 
 
 def linear_axis(values: Iterable[float], tails: Iterable[float], start: float, end: float) -> Axis:

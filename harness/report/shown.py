@@ -115,11 +115,67 @@ class Quantiles:
 
 
 @dataclass(frozen=True)
+class Curve:
+    label: str
+    runs: tuple[tuple[tuple[float, float], ...], ...]
+    """Points (x, y) that are joined; a gap between two runs is where nothing was read."""
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One reading: curves, or a row with a dot for every cell."""
+
+    title: str
+    log: bool
+    curves: tuple[Curve, ...] = ()
+    rows: tuple[Row, ...] = ()
+    reference: float | None = None
+    guide: float | None = None
+    """Exponent of a line to hold the curves against, through the end of the first; both axes are logarithmic then."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """`x_axis` names what is below every panel: the condition of the curves, or the readings themselves."""
+
+    x_axis: str
+    x_log: bool
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """`level`, from 0 to 1, is how dark it is."""
+
+    text: str
+    level: float | None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True)
+class HeatPanel:
+    title: str
+    rows: tuple[tuple[Field | None, ...], ...]
+    """As `up`, each as `across`; None where no cell was planned."""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    up_axis: str
+    across_axis: str
+    up: tuple[str, ...]
+    """From the bottom."""
+    across: tuple[str, ...]
+    panels: tuple[HeatPanel, ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     name: str
     title: str
     caption: str
-    plot: Rows | Scatter | Quantiles
+    plot: Rows | Scatter | Quantiles | Panels | HeatMap
     table: Table | None = None
     """The numbers behind it, where no table beside the figure already holds them."""
 
@@ -147,6 +203,8 @@ class Block:
     sentences: tuple[str, ...]
     items: tuple[Table | Figure | Code, ...]
     warnings: tuple[str, ...] = ()
+    folded: str = ""
+    """Where the block is not what the part is about: what stands on the fold that hides it, warnings aside."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +261,9 @@ class Report:
     headline: tuple[Claim, ...]
     changes: tuple[str, ...]
     """Headline of a suite that has no claims: its largest contrasts, one sentence each."""
+    answers: tuple[Section, ...]
+    """What a suite is about besides claims, below the headline: what was read, how it grows, where a stage takes which
+    share."""
     counts: tuple[tuple[Mark, int], ...]
     floor: str
     claims: tuple[Claim, ...]

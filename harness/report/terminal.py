@@ -14,11 +14,14 @@ from harness.report import numbers, words
 from harness.report.alerts import alerts
 from harness.report.cells_view import failures, unsolved
 from harness.report.claims_view import claims
+from harness.report.growth_view import growth_sentences
 from harness.report.limits_view import farthest, faults
 from harness.report.lookup import Run
+from harness.report.map_view import map_sentences
 from harness.report.shown import Claim, Mark
 from harness.report.terminal_contrasts import contrast_tables, mark_text
 from harness.report.terminal_effects import effect_tables
+from harness.report.terminal_readings import reading_tables
 from harness.report.text import label, plain, shorten
 from harness.report.view import HEADLINES, floor
 
@@ -38,9 +41,10 @@ def summary(manifest: Manifest, analysis: Analysis, report_path: Path) -> Render
         lines.append(Text())
     for claim in [each for each in judged if each.headline][:HEADLINES]:
         lines += _claim(claim)
+    lines += reading_tables(run)
     lines += contrast_tables(run)
     lines += effect_tables(run)
-    lines += [Text(line) for line in _troubles(run)]
+    lines += [Text(line) for line in (*map_sentences(run), *growth_sentences(run), *_troubles(run))]
     lines += [Text(line) for line in filter(None, [farthest(run)])]
     counted = ", ".join(f"{sum(each.mark == mark for each in judged)} {mark.word}" for mark in _present(judged))
     lines.append(Text(". ".join(filter(None, (f"Claims: {counted}" if counted else "", floor(run)))), "bold"))
@@ -92,6 +96,8 @@ def _part(part: Part) -> Iterator[RenderableType]:
     )
     if part.stages:
         yield Text(f"stages timed: {words.listed(label(stage) for stage in part.stages)}")
+    if part.reads:
+        yield Text(f"reads {words.listed(label(probe) for probe in part.reads)}")
     yield from (Text(f"note: {plain(note)}") for note in part.notes)
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     for cell in part.cells[:PLANNED]:

@@ -29,15 +29,16 @@ LEGEND = "Sees: the smallest change that 8 of 10 such runs would have called, we
 
 
 def contrast_tables(run: Run) -> Iterator[RenderableType]:
-    for part in run.analysis.parts:
+    timed = [part for part in run.analysis.parts if not run.reads(part.part)]
+    for part in timed:
         shown = run.ordered(part)
         if shown:
             yield _effects(shown[:EFFECTS], part, run)
             yield from _more(len(shown) - EFFECTS)
             yield from _stages([each for each in part.stage_contrasts if each.verdict in DECIDED], run)
             yield Text()
-    sizes = sorted({part.family for part in run.analysis.parts if part.family > 1})
-    if any(part.contrasts for part in run.analysis.parts):
+    sizes = sorted({part.family for part in timed if part.family > 1})
+    if any(part.contrasts for part in timed):
         among = f" among {words.listed(map(str, sizes), 'or')} contrasts" if sizes else ""
         yield Text(f"{LEGEND}{among}.", "dim")
         yield Text()

@@ -23,7 +23,7 @@ TITLES = {
 
 def effect_tables(run: Run) -> Iterator[RenderableType]:
     for plan, part in run.pairs():
-        rows = list(_rows(part)) if plan.design in TITLES else []
+        rows = list(_rows(part)) if plan.design in TITLES and not plan.reads else []
         if not rows:
             continue
         title = ", ".join(filter(None, (run.title(part.part), TITLES[plan.design])))

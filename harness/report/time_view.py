@@ -18,10 +18,15 @@ DRAWN = 4
 
 def time_section(run: Run) -> Section:
     blocks = tuple(block for plan, part in run.pairs() if (block := _block(plan, part, run)))
-    lead = (
+    lead: tuple[str, ...] = (
         "A stage's share is its own time over the sum of all stages, forward and backward, read in an instrumented "
         "arm of its own; whole-step times elsewhere in this report are measured bare.",
     )
+    if any(_updates(cell) for part in run.analysis.parts for cell in part.cells):
+        lead = (
+            *lead,
+            "A training step's update is the stage optimiser; the shares without it stand beside the others.",
+        )
     none = ("This run timed no stages and read no peak memory.",)
     return Section("time", "Where the time goes", lead if blocks else none, blocks)
 
@@ -40,7 +45,8 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
     if not items:
         return None
     sentences = (*_sentences(staged, run), *memory_sentences(memory))
-    return Block(run.title(plan.name), words.under(plan), sentences, tuple(items))
+    folded = "Stages and memory" if plan.reads else ""
+    return Block(run.title(plan.name), words.under(plan), sentences, tuple(items), folded=folded)
 
 
 def _sentences(staged: list[CellSummary], run: Run) -> Iterator[str]:
@@ -69,6 +75,10 @@ def _stated(cell: CellSummary, run: Run) -> dict[str, ClaimVerdict]:
     return found
 
 
+def _updates(cell: CellSummary) -> bool:
+    return any(stage.share_without_update for stage in cell.stages)
+
+
 def _stage_figure(cell: CellSummary, plan: Part, run: Run) -> Figure:
     stated = _stated(cell, run)
     rows: list[Row] = []
@@ -95,11 +105,13 @@ def _stage_row(stage: StageTime) -> Row:
 
 def _stage_table(staged: list[CellSummary], run: Run) -> Table:
     factor, unit = numbers.time_unit(stage.time_s.point for cell in staged for stage in cell.stages)
+    updating = any(_updates(cell) for cell in staged)
     rows = []
     for cell in staged:
         stated = _stated(cell, run)
         for stage in cell.stages:
             claim = stated.get(stage.stage)
+            without = stage.share_without_update
             rows.append(
                 (
                     Entry(label(cell.name)),
@@ -107,6 +119,7 @@ def _stage_table(staged: list[CellSummary], run: Run) -> Table:
                     Entry(stage.direction),
                     Entry(words.stated(claim) if claim else ""),
                     Entry(numbers.with_interval(stage.share, 100)),
+                    *((Entry(numbers.with_interval(without, 100) if without else ""),) if updating else ()),
                     Entry(numbers.with_interval(stage.time_s, factor)),
                     Entry(str(stage.share.n)),
                 )
@@ -117,6 +130,7 @@ def _stage_table(staged: list[CellSummary], run: Run) -> Table:
         Column("Direction"),
         Column("Stated", True),
         Column("Share, % [95 % interval]", True),
+        *((Column("Share without the update, % [95 % interval]", True),) if updating else ()),
         Column(f"Time, {unit} [95 % interval]", True),
         Column("n, trials", True),
     )

@@ -11,8 +11,11 @@ from harness.report.alerts import alerts
 from harness.report.cells_view import cells_section
 from harness.report.claims_view import claims
 from harness.report.effects_view import effects_section, sentence
+from harness.report.growth_view import growth_section
 from harness.report.limits_view import limits_section
 from harness.report.lookup import Run
+from harness.report.map_view import map_section
+from harness.report.readings_view import read_section
 from harness.report.repeat_view import repeat_section
 from harness.report.shown import Claim, Mark, Report
 from harness.report.text import label, safe
@@ -35,6 +38,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".") -> Report:
         alerts=tuple(alerts(run)),
         headline=headline,
         changes=() if headline else tuple(_largest(run)),
+        answers=tuple(each for each in (read_section(run), map_section(run), growth_section(run)) if each),
         counts=_counts(judged),
         floor=floor(run),
         claims=judged,
@@ -89,8 +93,9 @@ def _claims_lead(judged: tuple[Claim, ...]) -> str:
 
 
 def _largest(run: Run) -> Iterator[str]:
-    """The contrasts that moved most, for a suite whose claims name no headline."""
-    named = [(part, contrast) for part in run.analysis.parts for contrast in part.contrasts]
+    """The contrasts that moved most, for a suite whose claims name no headline and of parts that are about time."""
+    timed = [part for part in run.analysis.parts if not run.reads(part.part)]
+    named = [(part, contrast) for part in timed for contrast in part.contrasts]
     moved = [(part, each) for part, each in named if words.ratio(each) and each.changes]
     for part, contrast in sorted(moved, key=lambda pair: -_size(pair[1]))[:HEADLINES]:
         where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))

@@ -119,6 +119,22 @@ def under(part: Part) -> str:
     return ", ".join(filter(None, [label(part.system), *size, label(part.mode), conditions(needed), *lists]))
 
 
+def probe_title(name: str, unit: str) -> str:
+    title = label(name.replace("_", " "))
+    return f"{title}, {label(unit)}" if unit and unit not in title else title
+
+
+def differing(cell: Cell, other: Cell) -> list[str]:
+    return [name for name, level in cell.variant.items() if other.variant.get(name) != level]
+
+
+def varied_switches(part: Part) -> list[str]:
+    """All in which any of its cells differs from its baseline."""
+    cells = {cell.id: cell for cell in part.cells}
+    found = {name for cell in part.cells for name in differing(cell, cells.get(cell.baseline, cell))}
+    return [name for name in (part.cells[0].variant if part.cells else ()) if name in found]
+
+
 def varied(cell: Cell, part: Part) -> str:
     return conditions({name: cell.conditions[name] for name in part.varied_conditions if name in cell.conditions})
 

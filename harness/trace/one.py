@@ -7,25 +7,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.process import Worker, hangs, kill, limit_s, look, post_mortem, start, wait
-from harness.records import Cell, End, Environment, Group, Manifest, Outcome, Part, Plan, Process
+from harness.records import Cell, End, Environment, Group, Manifest, Outcome, Part, Plan, Process, ProcessKind
 from harness.store import RunFolder, new_run_folder
 
 WAKE_S = 1.0
 
 
 class TraceError(Exception):
-    """A cell that gave no trace: it failed, hung, or its process died. Its text is the whole message."""
+    """A cell that gave nothing: it failed, hung, or its process died. Its text is the whole message."""
 
 
 def run_alone(
-    plan: Plan, part: Part, cell: Cell, calls: int, folder: Path, where: Environment, command: Sequence[str]
-) -> Path:
-    """The process's trial file, in a run of one cell that lives in `folder`."""
+    plan: Plan,
+    part: Part,
+    cell: Cell,
+    calls: int,
+    folder: Path,
+    where: Environment,
+    command: Sequence[str],
+    kind: ProcessKind = "trace",
+) -> RunFolder:
+    """A run of one cell that lives in `folder`; its process has the number 1."""
     alone = part.model_copy(
         update={"cells": (cell,), "groups": (Group(part=part.name, index=0, cells=(cell.id,)),), "blocks": calls}
     )
     process = Process(
-        number=1, process="trace", part=part.name, group=0, trial=0, attempt=1, cells=(cell.id,), state="running"
+        number=1, process=kind, part=part.name, group=0, trial=0, attempt=1, cells=(cell.id,), state="running"
     )
     run = new_run_folder(folder, plan.suite)
     run.write_manifest(
@@ -38,7 +45,7 @@ def run_alone(
             claims_text={},
             environment=where,
             processes=(process,),
-            command="semh trace",
+            command=f"semh {kind}",
         )
     )
     worker = start(run, process, alone, command)
@@ -56,7 +63,7 @@ def run_alone(
     if not lines or not isinstance(lines[-1], End):
         death = post_mortem(run, worker)
         raise TraceError(f"{name}: {death.outcome} during {death.during}: {death.reason}")
-    return run.trial_file(1)
+    return run
 
 
 def _hung(run: RunFolder, worker: Worker) -> str:

@@ -81,7 +81,8 @@ def _trace(
 ) -> Traced:
     note(f"tracing {part.name}/{cell.name}, {calls} {'call' if calls == 1 else 'calls'}")
     with tempfile.TemporaryDirectory(prefix="semh-trace-") as folder:
-        raw = raw_trace(run_alone(plan, part, cell, calls, Path(folder), where, worker))
+        run = run_alone(plan, part, cell, calls, Path(folder), where, worker)
+        raw = raw_trace(run.trial_file(1))
         found = json.loads(raw.read_bytes())
     found["traceEvents"] = with_backward_stages(found["traceEvents"], list(load_system(part.system).stages))
     file, record = (out / name for name in file_names(plan.suite, cell))

@@ -20,6 +20,6 @@ def read(model: Model, tokens: Tensor) -> dict[str, float | str]:
         "encoder": encoder.read(model.encoder, tokens, encoded),
         "mixer": mixer.read(model.mixer, encoded.psi),
         "propagator": model.propagator.evolve.probe(expanded),
-        "head": head.read(model.head, expanded),
+        "head": head.read(model.head, model.propagator.evolve(expanded)),
     }
     return {f"{stage}.{name}": value for stage, found in readings.items() for name, value in found.items()}

@@ -3,6 +3,7 @@
     switches   every switch with its levels, kind, tolerance and source; where it applies
     variants   the named ones
     whole      the system `sem`
+    learning   that it learns from text and writes it
     alone      the system `sem_propagator`
 
 Torch is imported inside functions, so that plans need none.

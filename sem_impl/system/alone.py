@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.system import Batch, Condition, Conditions, Cost, Estimate, Order, Output, Variant
 from sem_impl import costs, estimate
+from sem_impl.sizes import TRAINING
 from sem_impl.system.common import DEVICES, EVOLUTION, PROBES, ROUNDOFF, device_of, evolution
 from sem_impl.system.switches import KERR_GAIN, SOLVER
 from sem_impl.system.variants import PROPAGATOR_AFTER, PROPAGATOR_BEFORE
@@ -37,9 +38,11 @@ class SemPropagator:
     def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate:
         rows, width, layers = (int(conditions[name]) for name in ("rows", "propagator_width", "propagator_layers"))
         item = estimate.itemsize(conditions)
-        kept = 3 * 2 * item * rows * width * layers if mode == "train_step" else 0
+        trains = mode in TRAINING
+        kept = 3 * 2 * item * rows * width * layers if trains else 0
+        passes = estimate.PASSES if trains else 1
         return Estimate(
-            flops=estimate.MODES[mode] * estimate.propagator_flops(variant, rows, width, layers),
+            flops=passes * estimate.propagator_flops(variant, rows, width, layers, mode),
             parameter_bytes=item * estimate.propagator_parameters(width, layers),
             activation_bytes=kept + estimate.propagator_bytes(variant, rows, width, item),
             whole=Cost(*costs.alone(variant, conditions, mode, item)),

@@ -10,17 +10,24 @@ unit RMS the Kerr phase's Jacobian has the root mean square gain sqrt(1 + 2 E|ps
 so errors of all layers add up to at most tol g (1 + 5^(1/2) + ... + 5^((layers-1)/2)).
 
 The oracle solves the dense system in complex128, whatever the levels under test.
+
+Gain of the head. With w ~ CN(0, 1) and |psi| = 1 the amplitude a = <w, psi> is CN(0, 1); where psi is off by r in the
+2-norm, a is by d ~ CN(0, r^2). `born_quadratic` makes of it ln(x + f), x = |a|^2 exponential with mean 1, f = 1e-6:
+    E |2 Re(conj(a) d)/(x + f)|^2 = 2 r^2 E x/(x + f)^2 = 2 r^2 (-ln f - gamma - 1),  E ln^2 x = gamma^2 + pi^2/6
+The root of their ratio over r is BORN_GAIN = 3.5, gamma Euler's constant. `log_linear` is linear but for its bias: 1.
 """
 
 import math
 
 from harness.system import Conditions, Switch, Variant
+from sem_impl.sizes import TRAINING
 
 LAMBDA = 9.5
 """Gershgorin: twice the largest degree of an initial H. A degree is a sum of six weights softplus(0.1 N(0, 1)), mean
 4.17, deviation 0.12; this is 4.7 deviations above the mean."""
 KERR_GAIN = math.sqrt(5)
-TRAINING = ("train_step", "train_update")
+EULER = 0.5772156649
+BORN_GAIN = math.sqrt(2 * (-math.log(1e-6) - EULER - 1) / (EULER**2 + math.pi**2 / 6))
 
 
 def growth(conditions: Conditions) -> float:
@@ -142,6 +149,7 @@ SOLVER = (
         growth=growth,
         oracle="fixed",
         applies=iterates,
+        modes=("forward", *TRAINING),
     ),
     Switch(
         name="kernels",
@@ -159,6 +167,7 @@ HEAD = (
         kind="different",
         source="sem_p0_issues 4",
         doc="ln(|<w, psi>|^2), or W_r Re psi + W_i Im psi + b",
+        gain={"born_quadratic": BORN_GAIN},
     ),
     Switch(
         name="loss",

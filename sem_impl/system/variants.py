@@ -51,8 +51,10 @@ AFTER = {
 }
 KINDEST = AFTER | {"layout": "complex64", "learning_rate": "uniform", "checkpointing": "none"}
 """`AFTER` without the two changes that cost time in a call, and with the layout that the scan is fastest in."""
+SEOP = ("epsilon", "horizon", "residual", "norm", "preconditioner", "kernels")
 VARIANTS = {
     "status_quo": BEFORE | PROPAGATOR_BEFORE,
+    "seop": BEFORE | PROPAGATOR_BEFORE | {name: (AFTER | PROPAGATOR_AFTER)[name] for name in SEOP},
     "all_on": AFTER | PROPAGATOR_AFTER,
     "propagator_before": KINDEST | PROPAGATOR_BEFORE,
     "propagator_after": KINDEST | PROPAGATOR_AFTER,

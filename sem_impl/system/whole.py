@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from harness.system import OPTIMISER as UPDATE
 from harness.system import Batch, Condition, Conditions, Cost, Estimate, Order, Output, Variant
 from sem_impl import costs, estimate
-from sem_impl.sizes import SIZES, Dimensions
+from sem_impl.sizes import INFERENCE, SIZES, TAPS, TRAINING, Dimensions
 from sem_impl.system.common import DEVICES, EVOLUTION, ROUNDOFF, device_of, evolution
+from sem_impl.system.counting import Counts
+from sem_impl.system.learning import Learns
 from sem_impl.system.readings import READINGS
 from sem_impl.system.switches import ENCODER, HEAD, KERR_GAIN, MIXER, OPTIMISER, SOLVER
+from sem_impl.system.update import update_of
 from sem_impl.system.variants import VARIANTS
 
 
-class Sem:
+class Sem(Learns, Counts):
     name = "sem"
     title = "SEM V5.5, the whole model"
     switches = (*ENCODER, *MIXER, *SOLVER, *HEAD, *OPTIMISER)
@@ -31,7 +35,8 @@ class Sem:
         *EVOLUTION,
     )
     sizes = MappingProxyType(SIZES)
-    modes = ("forward", "prefill", "train_step", "decode")
+    modes = ("forward", "prefill", "train_step", "decode", "train_update")
+    updating = ("train_update",)
     devices = DEVICES
     variants = MappingProxyType(VARIANTS)
     stages = MappingProxyType({name: name for name in ("encoder", "mixer", "propagator", "head")})
@@ -41,17 +46,23 @@ class Sem:
     gradient_slack = 2 * KERR_GAIN * 7
     """A gradient sums, over tokens, products of a forward value and an adjoint, both in error (2); the adjoint passes
     the Kerr phase's Jacobian once more than the output does (KERR_GAIN); the sum may cancel (7, our allowance: in the
-    scalars of the magnitude gates it cancels to about a fifth)."""
+    scalars of the magnitude gates it cancels to about a fifth). Under `born_quadratic` a target's amplitude a enters as
+    1/a, so that over N tokens the worst one, |a|^2 about 1/N, makes errors sqrt(N/ln N) times larger: 9 at 512 tokens,
+    while what is allowed is 3.5 times these 31."""
     order = Order("tokens", 1, "logits", 1, leaks=lambda variant: variant["transport"] == "sequence")
 
     def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate:
+        estimate.refuse_undefined(variant, mode)
         d = Dimensions.of(conditions)
         item = estimate.itemsize(conditions)
+        floors = costs.stages(variant, conditions, d, mode, item)
+        if mode in self.updating:
+            floors[UPDATE] = costs.optimiser(variant, d, item)
         return Estimate(
             flops=estimate.flops(variant, d, mode),
-            parameter_bytes=item * estimate.parameters(d),
+            parameter_bytes=estimate.parameter_bytes(variant, d, mode, item),
             activation_bytes=estimate.activation_bytes(variant, d, mode, item),
-            stages={name: Cost(*work) for name, work in costs.stages(variant, conditions, d, mode, item).items()},
+            stages={name: Cost(*work) for name, work in floors.items()},
         )
 
     def build(
@@ -60,32 +71,77 @@ class Sem:
         import torch
 
         from sem_impl.initial import Initial
+
+        return self.made(Initial(seed, getattr(torch, dtype), share), variant, conditions).to(device_of(conditions))
+
+    def made(self, initial: Any, variant: Variant, conditions: Conditions) -> Any:
         from sem_impl.model import Model
 
-        initial = Initial(seed, getattr(torch, dtype), share)
         updates = int(conditions["sinkhorn_updates"])
         model = Model(initial, Dimensions.of(conditions), variant, updates=updates, **evolution(conditions))
-        return model.to(device_of(conditions))
+        model.learning_rate = variant["learning_rate"]
+        return model
 
-    def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch:  # noqa: ARG002 - ids have none
+    def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch:
+        """tokens [B, S + 1]: inputs and, one further, targets. tail [L, B, 3, D] and state [L, B, D]: what decoding
+        finds of the text before, CN(0, 1) as the mixer's own are in the mean; drawn in complex64 whatever the dtype."""
+        import torch
+
         from sem_impl.text import windows
 
-        tokens, facts = windows(int(conditions["batch_size"]), int(conditions["seq_len"]) + 1, seed)
-        return Batch({"tokens": tokens.to(device_of(conditions))}, facts)
+        d, device = Dimensions.of(conditions), device_of(conditions)
+        tokens, facts = windows(d.batch_size, d.seq_len + 1, seed)
+        generator = torch.Generator().manual_seed(seed)
+        precision = torch.complex128 if dtype == "float64" else torch.complex64
+        shapes = {
+            "tail": (d.layers, d.batch_size, TAPS - 1, d.width),
+            "state": (d.layers, d.batch_size, d.width),
+        }
+        carried = {
+            name: torch.randn(shape, dtype=torch.complex64, generator=generator).to(device, precision)
+            for name, shape in shapes.items()
+        }
+        return Batch({"tokens": tokens.to(device), **carried}, facts)
 
     def run(self, model: Any, batch: Batch, mode: str) -> Output:
+        """prefill answers for the last position, decode for the last token alone, after a text of S - 1 tokens that it
+        knows from the batch; both hand out what the text carries on."""
         import torch
 
         inputs, targets = batch.inputs["tokens"][:, :-1], batch.inputs["tokens"][:, 1:]
-        if mode == "train_step":
-            return Output({}, loss=model(inputs, targets).result)
+        if model.training == (mode in INFERENCE):
+            model.train(mode not in INFERENCE)
+        if mode in TRAINING:
+            loss = model(inputs, targets).result
+            return Output({}, loss, update_of(model, model.learning_rate) if mode in self.updating else None)
         with torch.no_grad():
-            return Output({"logits": model(inputs).result})
+            if mode == "forward":
+                return Output({"logits": model(inputs).result})
+            if mode == "prefill":
+                return Output(answered(model(inputs, last=True)))
+            return Output(answered(model(inputs[:, -1:], state=before_last(batch))))
 
     def read_probes(self, model: Any, batch: Batch) -> Mapping[str, float | str]:
         from sem_impl.probing import read
 
         return read(model, batch.inputs["tokens"][:, :-1])
+
+
+def before_last(batch: Batch) -> Any:
+    from sem_impl.mixer import Carried
+    from sem_impl.model import State
+
+    layers = zip(batch.inputs["tail"], batch.inputs["state"], strict=True)
+    return State(batch.inputs["tokens"].shape[1] - 2, [Carried(*layer) for layer in layers])
+
+
+def answered(predicted: Any) -> dict[str, Any]:
+    layers = {
+        f"layers.{number}.{name}": tensor
+        for number, layer in enumerate(predicted.state.layers)
+        for name, tensor in layer._asdict().items()
+    }
+    return {"logits": predicted.result, **layers}
 
 
 SEM = Sem()

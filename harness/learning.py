@@ -1,0 +1,223 @@
+"""Training a system that learns from text, and text from what was trained: `semh train`, `semh generate`.
+
+Nothing here is a measurement: no record, no claim. A system is `Learning`, or only measured.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.conditions import PROCESS_CONDITIONS, RefusedError, check_condition
+from harness.errors import StoreError, UsageError, offer, shown
+from harness.grouping import budget_bytes
+from harness.progress import duration
+from harness.system import OPTIMISER, Conditions, Learner, Learning, Variant, stages_in
+from harness.systems import load_system, system_names
+from harness.yamlfile import core_scalar
+
+Say = Callable[[str], None]
+
+SAVED_EVERY = 100
+"""Training steps."""
+LINES = 20
+"""Of progress, about."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What an untrained model is built from, as it was asked for."""
+
+    size: str | None = None
+    variant: str | None = None
+    levels: Sequence[str] = ()
+    """SWITCH=LEVEL"""
+    settings: Sequence[str] = ()
+    """CONDITION=VALUE"""
+
+
+def train(
+    system: str | None,
+    fresh: Fresh,
+    *,
+    checkpoint: Path | None,
+    out: Path | None,
+    steps: int | None,
+    seed: int | None,
+    base_rate: float | None,
+    say: Say,
+) -> Path:
+    """Train and keep the model; the file it is in. Goes on from the checkpoint where there is one."""
+    learning = _learning(system)
+    if checkpoint is not None:
+        if fresh != Fresh() or (steps, seed, base_rate) != (None, None, None):
+            raise UsageError("--checkpoint says what is trained and how; it goes with --system and --out alone")
+        file, learner = out or checkpoint, _restored(learning, checkpoint)
+        if learner.step == learner.steps:
+            raise UsageError(f"{checkpoint} is finished, all {learner.steps} steps are done; a new training would do")
+    else:
+        file = out or Path("model.pt")
+        learner = _begun(learning, fresh, 300 if steps is None else steps, seed or 0, base_rate)
+    if file != checkpoint and file.exists():
+        raise UsageError(f"{file} is there already; another --out, or --checkpoint {file} to go on, would do")
+    _save(learner, file)
+    _advance(learner, file, say)
+    loss, bar = learner.judge()
+    say(f"on text that was held out: {loss:.3f} nats per token; knowing only how often each token occurs: {bar:.3f}")
+    return file
+
+
+def generate(
+    system: str | None,
+    fresh: Fresh,
+    *,
+    checkpoint: Path | None,
+    prompt: str,
+    tokens: int,
+    seed: int,
+    sampling: Mapping[str, float],
+    say: Say,
+) -> Iterator[str]:
+    """The prompt and what follows, in pieces that are safe to print."""
+    learning = _learning(system)
+    if checkpoint is not None and fresh != Fresh():
+        raise UsageError("--checkpoint says what the model is; it goes with --system, the prompt and the sampler alone")
+    learner = _restored(learning, checkpoint) if checkpoint is not None else _begun(learning, fresh, 0, 0, None)
+    if learner.step:
+        say(f"trained for {learner.step} of {learner.steps} steps")
+    else:
+        say("untrained: the text of a fresh model is noise; `semh train` makes a checkpoint to draw from")
+    given = prompt.encode(errors="surrogateescape")
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    begun = printable(decode(given))
+    with _usable():
+        for piece in learner.write(given, tokens, seed, sampling):
+            yield begun + printable(decode(piece))
+            begun = ""
+    yield begun + printable(decode(b"", True))
+
+
+def printable(text: str) -> str:
+    """What a terminal would act upon is replaced."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def learners() -> list[str]:
+    """The registered systems that learn."""
+    return [name for name in system_names() if isinstance(load_system(name), Learning)]
+
+
+def _learning(ref: str | None) -> Learning:
+    known = learners()
+    if ref is None:
+        if len(known) != 1:
+            raise UsageError(f"--system is needed; {offer('', 'this installation', known)}")
+        ref = known[0]
+    found = load_system(ref)
+    if not isinstance(found, Learning):
+        raise UsageError(f"{shown(ref)} does not learn from text; {offer(ref, 'this installation', known)}")
+    return found
+
+
+def _begun(system: Learning, fresh: Fresh, steps: int, seed: int, base_rate: float | None) -> Learner:
+    variant, conditions = _variant(system, fresh), _conditions(system, fresh)
+    with _usable():
+        _refuse_too_large(system, variant, conditions, training=steps > 0)
+        return system.begin(variant, conditions, seed, steps=steps, base_rate=base_rate)
+
+
+def _refuse_too_large(system: Learning, variant: Variant, conditions: Conditions, *, training: bool) -> None:
+    updating = [mode for mode in system.modes if OPTIMISER in stages_in(system, mode)]
+    cost = system.estimate(variant, conditions, updating[0] if training and updating else system.modes[0])
+    needed, free = cost.parameter_bytes + cost.activation_bytes, budget_bytes(None)
+    if needed > free:
+        raise UsageError(
+            f"about {needed / 1e9:.1f} GB would be needed and {free / 1e9:.1f} GB may be used here; "
+            "a smaller --size or batch_size would do"
+        )
+
+
+def _restored(system: Learning, file: Path) -> Learner:
+    with _usable():
+        try:
+            return system.restore(file)
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}; `semh train` writes a checkpoint") from None
+
+
+def _variant(system: Learning, fresh: Fresh) -> Variant:
+    if fresh.variant is not None and fresh.variant not in system.variants:
+        raise UsageError(f"no variant {shown(fresh.variant)}; {offer(fresh.variant, system.name, system.variants)}")
+    variant = dict(system.learns if fresh.variant is None else system.variants[fresh.variant])
+    levels = {switch.name: switch.levels for switch in system.switches}
+    for name, level in _pairs("--switch", fresh.levels, "method=cocg"):
+        if name not in levels:
+            raise UsageError(f"--switch {name}: no switch {shown(name)}; {offer(name, system.name, levels)}")
+        if level not in levels[name]:
+            raise UsageError(f"--switch {name}: no level {shown(level)}; {offer(level, system.name, levels[name])}")
+        variant[name] = level
+    return variant
+
+
+def _conditions(system: Learning, fresh: Fresh) -> Conditions:
+    found = {condition.name: condition.default for condition in system.conditions}
+    if fresh.size is not None and fresh.size not in system.sizes:
+        raise UsageError(f"no size {shown(fresh.size)}; {offer(fresh.size, system.name, system.sizes)}")
+    sizes = list(system.sizes)
+    size = fresh.size or (sizes[0] if sizes else None)
+    conditions: dict[str, int | float | str | bool] = {**found, **(system.sizes[size] if size else {})}
+    for name, text in _pairs("--set", fresh.settings, "dt=0.5"):
+        if name in set(PROCESS_CONDITIONS) - {"device"}:
+            raise UsageError(f"--set {name}: it is a condition of measuring; {offer(name, system.name, found)}")
+        try:
+            conditions[name] = check_condition(system, name, core_scalar(text))
+        except RefusedError as refused:
+            raise UsageError(f"--set {name}={text}: {refused}") from None
+    return conditions
+
+
+def _pairs(option: str, given: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {shown(pair)}: no name and value; NAME=VALUE would do, such as {example}")
+        yield name, value
+
+
+def _advance(learner: Learner, file: Path, say: Say) -> None:
+    first, began = learner.step, time.monotonic()
+    every = max(1, math.ceil((learner.steps - first) / LINES))
+    while learner.step < learner.steps:
+        try:
+            loss, norm = learner.advance()
+        except FloatingPointError as error:
+            raise UsageError(f"{error}; what {file} holds is older and whole") from None
+        done, left = learner.step - first, learner.steps - learner.step
+        if done == 1 or done % every == 0 or not left:
+            seconds = time.monotonic() - began
+            rest = f", about {duration(seconds / done * left)} left" if left and done > 1 else ""
+            stands = f"{learner.step}/{learner.steps} · {loss:.3f} nats per token · gradient {norm:.2g}"
+            say(f"{stands} · {duration(seconds)}{rest}")
+        if learner.step % SAVED_EVERY == 0 or not left:
+            _save(learner, file)
+
+
+def _save(learner: Learner, file: Path) -> None:
+    try:
+        learner.save(file)
+    except OSError as error:
+        raise StoreError(f"{file} could not be written: {error.strerror}; a folder that exists and has room would do") from None
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """What a system refuses is one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from None

@@ -1,0 +1,74 @@
+"""Panels of fields, one a combination of what stands on neither axis: the larger the share, the darker the field.
+
+Its number stands in every field, and a mark where the stated share holds or may hold, so that nothing is told by colour
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report import svg
+from harness.report.glyphs import glyph
+from harness.report.shown import Field, HeatMap, HeatPanel
+from harness.report.text import bare, shorten
+
+FIELD_WIDTH, FIELD_HEIGHT, GAP = 84.0, 34.0, 26.0
+HEAD, FOOT, LINE = 26.0, 48.0, 16.0
+"""Heights of a line of a panel's title with what stands above the fields, and of the axis below them."""
+LETTER = 6.6
+STEPS = 10
+
+
+def draw_heat(plot: HeatMap, width: float) -> tuple[list[str], float]:
+    """As many panels in a row as there is room for."""
+    margin = LETTER * max(len(bare(label)) for label in plot.up) + 14
+    columns = len(plot.across)
+    each = min(FIELD_WIDTH, (width - margin) / columns)
+    panel_width = margin + columns * each
+    abreast = max(1, int((width + GAP) // (panel_width + GAP)))
+    height = HEAD + LINE + FIELD_HEIGHT * len(plot.up) + FOOT
+    body = [svg.text(0, 14, plot.up_axis, cls="axis")]
+    for number, panel in enumerate(plot.panels):
+        left = (number % abreast) * (panel_width + GAP)
+        top = 18 + (number // abreast) * height
+        body += _panel(plot, panel, left, top, margin, each)
+    return body, 18 + height * -(-len(plot.panels) // abreast)
+
+
+def _panel(plot: HeatMap, panel: HeatPanel, left: float, top: float, margin: float, each: float) -> Iterator[str]:
+    room = int((margin + each * len(plot.across)) / LETTER)
+    for number, words in enumerate(_title(panel.title, room)):
+        yield svg.text(left, top + 16 + LINE * number, words, cls="heading")
+    start, above = left + margin, top + HEAD + LINE
+    for row, (label, fields) in enumerate(zip(reversed(plot.up), reversed(panel.rows), strict=True)):
+        y = above + row * FIELD_HEIGHT
+        yield svg.text(start - 8, y + FIELD_HEIGHT / 2 + 4, label, cls="tick", anchor="end")
+        for column, field in enumerate(fields):
+            yield from _field(field, start + column * each, y, each)
+    bottom = above + FIELD_HEIGHT * len(plot.up)
+    for column, label in enumerate(plot.across):
+        yield svg.text(start + (column + 0.5) * each, bottom + 16, label, cls="tick", anchor="middle")
+    yield svg.text(start + each * len(plot.across) / 2, bottom + 34, plot.across_axis, cls="axis", anchor="middle")
+
+
+def _field(field: Field | None, x: float, y: float, width: float) -> Iterator[str]:
+    """Nothing where no cell was planned."""
+    if field is None:
+        return
+    step = "heat-none" if field.level is None else f"heat-{min(int(field.level * STEPS), STEPS - 1)}"
+    yield svg.rectangle(x + 1, y + 1, width - 2, FIELD_HEIGHT - 2, f"heat {step}")
+    if field.mark:
+        yield svg.rectangle(x + 3, y + 3, width - 6, FIELD_HEIGHT - 6, f"frame tone-{field.mark.tone}")
+        yield glyph(field.mark, x + 14, y + FIELD_HEIGHT / 2)
+    middle = x + width / 2 + (8 if field.mark else 0)
+    yield svg.text(middle, y + FIELD_HEIGHT / 2 + 4.5, field.text, cls="value", anchor="middle")
+
+
+def _title(title: str, room: int) -> list[str]:
+    """On one line, or two, broken at a comma."""
+    if len(bare(title)) <= room or ", " not in title:
+        return [shorten(title, room)]
+    parts = title.split(", ")
+    first = next((n for n in range(len(parts) - 1, 0, -1) if len(bare(", ".join(parts[:n]))) < room), 1)
+    return [shorten(", ".join(parts[:first]) + ",", room), shorten(", ".join(parts[first:]), room)]

@@ -1,0 +1,251 @@
+"""Where a stage takes which share: planted shares, judged point by point, joined over parts, and drawn."""
+
+import re
+
+import pytest
+from analysis_helpers import World, analysed, cell
+from plan_helpers import plan_of, suite_of
+from report_reading import Page, printed
+
+from harness.analysis.share_map import share_maps
+from harness.claims.ledger import read_ledger
+from harness.errors import SuiteError
+from harness.plan import make_plan
+from harness.records import Analysis, Manifest, Outcome, ShareMap
+from harness.report import figures, html, markdown
+from harness.report.terminal import summary
+from harness.report.view import view
+
+STAGES = {"encoder": 0.5, "propagator": 0.25, "propagator.backward": 0.25}
+P, V = (512, 1024), (256, 4096)
+PLACES = [(p, v) for p in P for v in V]
+
+
+def entry(name: str, *, stated: float = 78, relation: str = "about", headline: bool = False, more: str = "") -> str:
+    return (
+        f"  - {{id: {name}, section: s, line: 1, line_sha256: {'a' * 64}, statement: s, kind: measured, "
+        f"relation: {relation}, stated: {stated}, tolerance: 3, unit: '%', scope: s, headline: {str(headline).lower()}, "
+        f"judged_by: [{{suite: other, part: p, metric: share, stage: propagator{more}}}]}}\n"
+    )
+
+
+LEDGER = "document: d.md\nclaims:\n" + entry("d.share")
+
+
+def made(shares: dict[tuple[int, int], float], *, name: str = "p", mode: str = "forward", **changes) -> World:
+    """One cell for each (P, V), its propagator with that share of all stages; width always a quarter of P."""
+    cells = []
+    for p, v in PLACES:
+        under = {"threads": 1, "propagator_width": p, "vocabulary": v, "width": p // 4, "layers": 1}
+        cells.append(cell(f"{name} {p} {v}", {"eps": "one"}, baseline=f"{p}-{v}", conditions=under, id=f"{p}-{v}"))
+    control = cells[0].model_copy(update={"id": "control", "name": "control", "control": True})
+    # share = 0.5 f / (0.5 + 0.5 f), so f = share / (1 - share)
+    factors = {
+        (f"{p}-{v}", stage): share / (1 - share)
+        for (p, v), share in shares.items()
+        for stage in ("propagator", "propagator.backward")
+    }
+    usual = {
+        "cells": [*cells, control],
+        "varied": {"propagator_width": P, "vocabulary": V, "width": (128, 256)},
+        "design": "grid",
+        "stages": STAGES,
+        "stage_factors": factors,
+        "mode": mode,
+        "noise": 0.0005,
+        "claims": ("d.*",),
+        "claims_text": {"d.yaml": LEDGER},
+    }
+    return World(**{**usual, **changes})
+
+
+def run(*worlds: World, stage: str | None = "propagator") -> tuple[Manifest, Analysis]:
+    """Each world a part of one run: `p0`, `p1`, ..."""
+    parts, analyses = [], []
+    for number, one in enumerate(worlds):
+        name = f"p{number}"
+        cells = tuple(each.model_copy(update={"part": name}) for each in one.part.cells)
+        parts.append(one.part.model_copy(update={"name": name, "map": stage, "cells": cells}))
+        found = analysed(one).parts[0]
+        summaries = tuple(each.model_copy(update={"part": name}) for each in found.cells)
+        analyses.append(found.model_copy(update={"part": name, "cells": summaries, "contrasts": (), "growths": ()}))
+    first = worlds[0]
+    plan = first.plan.model_copy(update={"parts": tuple(parts)})
+    manifest = first.manifest.model_copy(update={"plan": plan})
+    claims = read_ledger(first.claims_text)
+    analysis = analysed(first).model_copy(
+        update={"parts": tuple(analyses), "maps": share_maps(plan, analyses, claims), "claims": ()}
+    )
+    return manifest, analysis
+
+
+def mapped(*worlds: World) -> ShareMap:
+    (found,) = run(*worlds)[1].maps
+    return found
+
+
+SHARES = {(512, 256): 0.61, (512, 4096): 0.33, (1024, 256): 0.52, (1024, 4096): 0.12}
+
+
+def test_points_stand_by_their_share_both_directions_together_the_largest_first():
+    found = mapped(made(SHARES))
+    shares = [point.share.point for point in found.points]
+    assert shares == pytest.approx([0.61, 0.52, 0.33, 0.12], abs=0.002)
+    assert [point.share.n for point in found.points] == [6] * 4
+    assert [point.cell for point in found.points] == ["512-256", "1024-256", "512-4096", "1024-4096"]
+    assert found.points[0].where == {"propagator_width": 512, "vocabulary": 256, "width": 128}
+
+
+def test_a_share_that_holds_nowhere_has_a_nearest_point():
+    found = mapped(made(SHARES))
+    assert (found.stated, found.tolerance, found.claim) == (0.78, 0.03, "d.share")
+    assert {point.word for point in found.points} == {"does not hold"}
+    assert found.nearest == 0
+    above = mapped(made({**SHARES, (512, 4096): 0.90}))
+    assert above.points[above.nearest].cell == "512-4096"
+
+
+def test_it_holds_where_the_interval_lies_within_the_tolerance():
+    found = mapped(made({**SHARES, (1024, 4096): 0.77}))
+    assert [(point.cell, point.word) for point in found.points if point.word != "does not hold"] == [
+        ("1024-4096", "holds")
+    ]
+    assert found.points[found.nearest].cell == "1024-4096"
+    beside = mapped(made({**SHARES, (1024, 4096): 0.812}))
+    assert beside.points[0].word == "does not hold"
+    edge = mapped(made({**SHARES, (1024, 4096): 0.81}, noise=0.02))
+    assert edge.points[0].word == "not settled"
+
+
+def test_parts_that_name_one_stage_are_one_map():
+    trained = made({place: share + 0.1 for place, share in SHARES.items()}, mode="train_step")
+    found = mapped(made(SHARES), trained)
+    assert len(found.points) == 8
+    assert found.points[0].where == {
+        "mode": "train_step",
+        "propagator_width": 512,
+        "vocabulary": 256,
+        "width": 128,
+    }
+    assert {point.part for point in found.points} == {"p0", "p1"}
+    assert run(made(SHARES), stage=None)[1].maps == ()
+
+
+def test_the_axes_are_the_two_numbers_with_the_most_values_and_what_goes_with_one_needs_none():
+    found = mapped(made(SHARES))
+    assert (found.up, found.across, found.tied) == ("propagator_width", "vocabulary", {"width": "propagator_width"})
+    deep = made(SHARES)
+    deep.cells = [
+        one.model_copy(update={"conditions": {**one.conditions, "layers": layers}})
+        for one, layers in zip(deep.cells, (1, 2, 3, 4, 1), strict=True)
+    ]
+    deep.varied = {**deep.varied, "layers": (1, 2, 3, 4)}
+    found = mapped(deep)
+    assert (found.up, found.across) == ("propagator_width", "layers")
+    alone = made(SHARES)
+    alone.cells = [one for one in alone.cells if one.conditions["propagator_width"] == 512]
+    found = mapped(alone)
+    assert (found.up, found.across, found.tied) == (None, "vocabulary", {})
+
+
+@pytest.mark.parametrize(
+    ("claims", "chosen"),
+    [
+        (entry("d.one", stated=70) + entry("d.two", headline=True), "d.two"),
+        (entry("d.one", stated=70) + entry("d.two"), "d.one"),
+        (entry("d.after", stated=40, relation="at_most") + entry("d.two"), "d.two"),
+        (entry("d.changed", stated=40, more=", cell: all_on") + entry("d.two"), "d.two"),
+        (entry("d.changed", stated=40, more=", changes: {eps: one}") + entry("d.two"), "d.two"),
+        (entry("d.other", stated=40).replace("stage: propagator", "stage: encoder") + entry("d.two"), "d.two"),
+        (entry("d.other").replace("stage: propagator", "stage: encoder"), None),
+    ],
+)
+def test_the_claim_is_about_this_share_of_the_baseline(claims, chosen):
+    found = mapped(made(SHARES, claims_text={"d.yaml": "document: d.md\nclaims:\n" + claims}))
+    assert found.claim == chosen
+    if chosen is None:
+        assert (found.stated, found.nearest) == (None, None)
+        assert {point.word for point in found.points} == {"not settled"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"preset": "smoke"}, "smoke gives no verdicts"),
+        ({"broken": ("512-256",)}, "other numbers than the oracle"),
+        ({"canary_drift": 1.2}, "unstable host"),
+        ({"staged_lost": lambda trial, number, one: 0.3 if one == "512-256" else 0.0}, "degraded"),
+    ],
+)
+def test_a_point_is_judged_as_its_claim_would_be(changes, reason):
+    point = mapped(made({**SHARES, (512, 256): 0.78}, **changes)).points[0]
+    assert (point.cell, point.word) == ("512-256", "not settled")
+    assert reason in point.reason
+
+
+def test_a_cell_without_a_share_stands_at_the_end():
+    gone = Outcome(cell="512-256", outcome="out_of_memory", detail="", during="trial")
+    point = mapped(made(SHARES, outcomes=(gone,))).points[-1]
+    assert (point.cell, point.share, point.word) == ("512-256", None, "not measured")
+    assert "out_of_memory" in point.reason
+
+
+def test_the_report_begins_with_the_answer_and_draws_every_share():
+    stored = run(made(SHARES), made({**SHARES, (512, 256): 0.774}, mode="train_step"))
+    report = view(*stored)
+    page, document, shown = Page(html.page(report)).text, markdown.document(report), printed(summary(*stored, "r"), 400)
+    said = "78 % ± 3 points holds at 1 of 8 points"
+    for text in (page, document.replace("\\", ""), shown):
+        assert said in text
+        assert "train_step, propagator_width 512, vocabulary 256" in text
+    assert page.index(said) < page.index("judged one by one" if "judged one by one" in page else "names no claims")
+    assert "width goes with propagator_width: 128 at 512 and 256 at 1024" in page
+    (figure,) = [one for one in figures(report) if one.name == "map-propagator"]
+    assert [panel.title for panel in figure.plot.panels] == ["forward", "train_step"]
+    texts = [[field.text for field in row] for row in figure.plot.panels[0].rows]
+    assert texts == [["61 %", "33 %"], ["52 %", "12 %"]]
+    drawn = html.svg_file(figure)
+    written = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert [word for word in written if word.endswith(" %")] == [
+        *("52 %", "12 %", "61 %", "33 %"),
+        *("52 %", "12 %", "77 %", "33 %"),
+    ]
+    assert drawn.count('class="frame tone-good"') == 1
+    levels = [int(step) for step in re.findall(r"heat-(\d)\"", drawn)][:4]
+    assert levels == [5, 1, 6, 3]
+
+
+def test_nowhere_names_the_nearest_and_the_ends():
+    report = Page(html.page(view(*run(made(SHARES))))).text
+    assert "78 % ± 3 points holds nowhere of 4 points; nearest is 61" in report
+    assert "The largest share is 61" in report
+    assert "the smallest 12" in report
+
+
+def test_a_map_without_a_claim_has_shares_and_no_words():
+    stored = run(made(SHARES, claims_text={"d.yaml": "document: d.md\nclaims: []\n"}))
+    report = view(*stored)
+    page = Page(html.page(report)).text
+    assert "no claim of this run states one" in page
+    (figure,) = [one for one in figures(report) if one.name == "map-propagator"]
+    assert all(field.mark is None for row in figure.plot.panels[0].rows for field in row)
+
+
+MAP = "design: pair\nagainst: all_on\nmap: {}\n"
+
+
+def test_the_plan_keeps_the_stage_of_the_map(tmp_path):
+    assert plan_of(tmp_path, MAP.format("head")).parts[0].map == "head"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (MAP.format("haed"), "seop.yaml:6: map: no stage 'haed'; sem offers encoder, head"),
+        (MAP.format("head") + "stages: false\n", "seop.yaml:7: stages: found false; map needs the stages timed"),
+        (MAP.format("[head]"), "found a list; map takes the name of a stage"),
+    ],
+)
+def test_a_map_of_what_is_not_timed_is_refused(tmp_path, body, message):
+    with pytest.raises(SuiteError, match=re.escape(message)):
+        make_plan(suite_of(tmp_path, body), available_bytes=1e12)
