@@ -47,6 +47,8 @@ SizeOption = Annotated[str | None, typer.Option("--size", help="of the system's 
 VariantOption = Annotated[
     str | None, typer.Option("--variant", help="a named variant; default the system's own choice")
 ]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="default the system's first")]
+TorchThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="of torch; the same number, the same text")]
 SwitchOption = Annotated[
     list[str] | None, typer.Option("--switch", metavar="K=LEVEL", help="a level, such as method=cocg; may be repeated")
 ]
@@ -317,9 +319,11 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", metavar="FILE", help="go on with an interrupted training")
     ] = None,
+    threads: TorchThreadsOption = 1,
+    device: DeviceOption = None,
 ) -> None:
     """Train a system on its text and keep it in a checkpoint. Measures nothing."""
-    from harness.learning import Fresh
+    from harness.learning import Fresh, Place
     from harness.learning import train as learn
 
     fresh = Fresh(size, variant, tuple(switch or ()), tuple(set_ or ()))
@@ -333,6 +337,7 @@ def train(
             seed=seed,
             base_rate=base_rate,
             say=_say,
+            place=Place(threads, device),
         )
     except KeyboardInterrupt:
         kept = shlex.quote(str(out or checkpoint or "model.pt"))
@@ -363,12 +368,14 @@ def generate(
     top_p: Annotated[float, typer.Option("--top-p", help="the most probable of this mass; 1 off")] = 1.0,
     min_p: Annotated[float, typer.Option("--min-p", help="this share of the most probable at least; 0 off")] = 0.0,
     typical: Annotated[float, typer.Option("--typical", help="the most typical of this mass; 1 off")] = 1.0,
+    threads: TorchThreadsOption = 1,
+    device: DeviceOption = None,
 ) -> None:
     """Draw text from a checkpoint, or from a fresh model, whose text is noise. The same seed, the same text.
 
     Sampler options are listed in the order in which they act.
     """
-    from harness.learning import Fresh
+    from harness.learning import Fresh, Place
     from harness.learning import generate as draw
 
     sampling = {
@@ -392,6 +399,7 @@ def generate(
         seed=seed,
         sampling=sampling,
         say=_say,
+        place=Place(threads, device),
     ):
         typer.echo(piece, nl=False)
     typer.echo()

@@ -24,7 +24,7 @@
         |
         v
     analysis/  records -> stats/ -> Analysis: contrasts and stage contrasts, then their family, then what was
-        |      confirmed; effects, steps, limits; stats/ is pure numpy and scipy
+        |      confirmed; effects, steps, growth, limits; stats/ is pure numpy and scipy
         v
     claims/    ledger.py reads the claims, verdict.py judges one
         |
@@ -32,7 +32,8 @@
 
 Beside it, each with a command of its own: ceilings.py (what this machine can do at best -> results/ceilings.json ->
 every run), calibrate.py (a suite against itself -> results/calibrations/ -> the next runs), doctor/ (what makes this
-machine noisy), trace/ (one cell under torch's profiler; it explains, and enters no estimate).
+machine noisy), trace/ (one cell under torch's profiler; it explains, and enters no estimate), learning.py (trains a
+system that learns and draws text from it; it measures nothing).
 
 `records/` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
 `harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).

@@ -1,4 +1,4 @@
-"""One model as a command line asks for it: a size, a variant, levels and conditions changed; checked against a system."""
+"""One model as a command line asks for it: size, variant, levels and conditions; checked against a system."""
 
 from __future__ import annotations
 

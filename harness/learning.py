@@ -17,6 +17,7 @@ from harness.conditions import PROCESS_CONDITIONS, RefusedError, check_condition
 from harness.errors import StoreError, UsageError, offer, shown
 from harness.grouping import budget_bytes
 from harness.progress import duration
+from harness.records import Value
 from harness.system import OPTIMISER, Conditions, Learner, Learning, Variant, stages_in
 from harness.systems import load_system, system_names
 from harness.yamlfile import core_scalar
@@ -41,6 +42,19 @@ class Fresh:
     """CONDITION=VALUE"""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the arithmetic is done."""
+
+    threads: int = 1
+    device: str | None = None
+    """None: the system's first."""
+
+    def conditions(self, system: Learning) -> Conditions:
+        given = {"threads": self.threads, "device": self.device or system.devices[0]}
+        return {name: _checked(system, f"--{name}", name, value) for name, value in given.items()}
+
+
 def train(
     system: str | None,
     fresh: Fresh,
@@ -51,18 +65,19 @@ def train(
     seed: int | None,
     base_rate: float | None,
     say: Say,
+    place: Place = Place(),  # noqa: B008 - frozen
 ) -> Path:
     """Train and keep the model; the file it is in. Goes on from the checkpoint where there is one."""
     learning = _learning(system)
     if checkpoint is not None:
         if fresh != Fresh() or (steps, seed, base_rate) != (None, None, None):
             raise UsageError("--checkpoint says what is trained and how; it goes with --system and --out alone")
-        file, learner = out or checkpoint, _restored(learning, checkpoint)
+        file, learner = out or checkpoint, _restored(learning, checkpoint, place)
         if learner.step == learner.steps:
             raise UsageError(f"{checkpoint} is finished, all {learner.steps} steps are done; a new training would do")
     else:
         file = out or Path("model.pt")
-        learner = _begun(learning, fresh, 300 if steps is None else steps, seed or 0, base_rate)
+        learner = _begun(learning, fresh, place, 300 if steps is None else steps, seed or 0, base_rate)
     if file != checkpoint and file.exists():
         raise UsageError(f"{file} is there already; another --out, or --checkpoint {file} to go on, would do")
     _save(learner, file)
@@ -82,12 +97,15 @@ def generate(
     seed: int,
     sampling: Mapping[str, float],
     say: Say,
+    place: Place = Place(),  # noqa: B008 - frozen
 ) -> Iterator[str]:
     """The prompt and what follows, in pieces that are safe to print."""
     learning = _learning(system)
     if checkpoint is not None and fresh != Fresh():
         raise UsageError("--checkpoint says what the model is; it goes with --system, the prompt and the sampler alone")
-    learner = _restored(learning, checkpoint) if checkpoint is not None else _begun(learning, fresh, 0, 0, None)
+    learner = (
+        _restored(learning, checkpoint, place) if checkpoint is not None else _begun(learning, fresh, place, 0, 0, None)
+    )
     if learner.step:
         say(f"trained for {learner.step} of {learner.steps} steps")
     else:
@@ -124,8 +142,8 @@ def _learning(ref: str | None) -> Learning:
     return found
 
 
-def _begun(system: Learning, fresh: Fresh, steps: int, seed: int, base_rate: float | None) -> Learner:
-    variant, conditions = _variant(system, fresh), _conditions(system, fresh)
+def _begun(system: Learning, fresh: Fresh, place: Place, steps: int, seed: int, base_rate: float | None) -> Learner:
+    variant, conditions = _variant(system, fresh), {**_conditions(system, fresh), **place.conditions(system)}
     with _usable():
         _refuse_too_large(system, variant, conditions, training=steps > 0)
         return system.begin(variant, conditions, seed, steps=steps, base_rate=base_rate)
@@ -142,10 +160,10 @@ def _refuse_too_large(system: Learning, variant: Variant, conditions: Conditions
         )
 
 
-def _restored(system: Learning, file: Path) -> Learner:
+def _restored(system: Learning, file: Path, place: Place) -> Learner:
     with _usable():
         try:
-            return system.restore(file)
+            return system.restore(file, place.conditions(system))
         except OSError as error:
             raise UsageError(f"{file} cannot be read: {error.strerror}; `semh train` writes a checkpoint") from None
 
@@ -172,13 +190,17 @@ def _conditions(system: Learning, fresh: Fresh) -> Conditions:
     size = fresh.size or (sizes[0] if sizes else None)
     conditions: dict[str, int | float | str | bool] = {**found, **(system.sizes[size] if size else {})}
     for name, text in _pairs("--set", fresh.settings, "dt=0.5"):
-        if name in set(PROCESS_CONDITIONS) - {"device"}:
-            raise UsageError(f"--set {name}: it is a condition of measuring; {offer(name, system.name, found)}")
-        try:
-            conditions[name] = check_condition(system, name, core_scalar(text))
-        except RefusedError as refused:
-            raise UsageError(f"--set {name}={text}: {refused}") from None
+        if name in PROCESS_CONDITIONS:
+            raise UsageError(f"--set {name}: a condition of runs; {offer(name, system.name, found)}")
+        conditions[name] = _checked(system, f"--set {name}={text}", name, core_scalar(text))
     return conditions
+
+
+def _checked(system: Learning, option: str, name: str, value: Value) -> Value:
+    try:
+        return check_condition(system, name, value)
+    except RefusedError as refused:
+        raise UsageError(f"{option}: {refused}") from None
 
 
 def _pairs(option: str, given: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
@@ -211,7 +233,8 @@ def _save(learner: Learner, file: Path) -> None:
     try:
         learner.save(file)
     except OSError as error:
-        raise StoreError(f"{file} could not be written: {error.strerror}; a folder that exists and has room would do") from None
+        would_do = "a folder that exists and has room would do"
+        raise StoreError(f"{file} could not be written: {error.strerror}; {would_do}") from None
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class Switch:
     may add against the float64 oracle, times `growth` under the cell's conditions (depth amplifies errors); a missing
     level adds nothing beyond the system's rounding. `gain` maps a level to how many times larger (2-norm over all
     outputs) it makes the relative error of what reaches it, rounding included; a missing one passes errors on as they
-    are. `oracle` is the level the oracle itself uses (None: the cell's
+    are. `gradient_gain` is the same for gradients, under the cell's conditions; where it is missing `gain` stands for
+    both. `oracle` is the level the oracle itself uses (None: the cell's
     own level; always so for `different`). Where `applies` is False, and in a mode not in `modes` (empty: all),
     the switch has no effect, and the design merges the variants that differ only in it.
     """
@@ -58,6 +59,7 @@ class Switch:
     tolerance: Mapping[str, float] = field(default_factory=dict)
     growth: Callable[[Conditions], float] = unchanged
     gain: Mapping[str, float] = field(default_factory=dict)
+    gradient_gain: Mapping[str, Callable[[Conditions], float]] = field(default_factory=dict)
     oracle: str | None = None
     applies: Callable[[Variant], bool] = always
     modes: tuple[str, ...] = ()
@@ -273,8 +275,9 @@ class Learning(System, Protocol):
         """Untrained. base_rate: None for the system's own."""
         ...
 
-    def restore(self, file: Path) -> Learner:
-        """As it was saved. OSError for a file that cannot be read, ValueError for one that cannot be used."""
+    def restore(self, file: Path, place: Conditions) -> Learner:
+        """As it was saved; where it goes on, device and threads, is not part of that. OSError for a file that cannot be
+        read, ValueError for one that cannot be used."""
         ...
 
 

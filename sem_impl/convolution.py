@@ -23,7 +23,7 @@ class CausalConvolution(nn.Module):
     def forward(self, z: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
         """tail: the 3 inputs before z, [B, 3, D] complex. Returns the output and the tail after z."""
         length = z.shape[-2]
-        padded = torch.cat([self.layout.small(tail), z], -2)
+        padded = self.layout.after(tail, z)
         out = Taps.apply(padded, self.layout.small(torch.view_as_complex(self.taps)))
         return out, self.layout.leave(padded[..., length:, :])
 

@@ -85,7 +85,7 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor, position: int = 0) -> Encoded:
         """tokens [B, S]; position of the first one."""
-        problem = Problem(self.point(tokens), self.codes, self.price, self.sdr)
+        problem = Problem(self.point(tokens), self.codes, self.price, self.sdr, (self.output,))
         found = self.transport(problem, self.potential, self.updates, self.solve)
         psi = found.made * torch.view_as_complex(self.waves_at(position, tokens.shape[-1]))
         return Encoded(psi, found.log_occupancy, found.updates, found.error, found.potential)
@@ -105,9 +105,9 @@ class Encoder(nn.Module):
         costs = cost(point, codes)
         return costs / self.epsilon(costs, self.output.shape[0], self.kept)
 
-    def sdr(self, log_t: Tensor) -> Tensor:
+    def sdr(self, log_t: Tensor, output: Tensor) -> Tensor:
         """(4) and (5), [B, s, D]."""
-        return linear(self.sparse(log_t), self.output)
+        return linear(self.sparse(log_t), output)
 
     def sparse(self, log_t: Tensor) -> Tensor:
         logits, places = log_t.topk(self.kept, dim=-1, sorted=False)

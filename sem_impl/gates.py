@@ -49,4 +49,4 @@ class MagnitudeGate(nn.Module):
         self.beta = initial.real("beta", ())
 
     def forward(self, z: Tensor) -> Tensor:
-        return z * -torch.expm1(-self.beta.exp() * self.layout.energy(z))
+        return self.layout.scaled(z, -torch.expm1(-self.beta.exp() * self.layout.energy(z)))

@@ -1,25 +1,28 @@
-"""switch `layout`: how the numbers of a mixer layer's recurrence lie in memory, from the convolution's input through the
-magnitude gate, transitions, scan and maps of every group to the read-out's output. Everything there is a field
-(`fields`); entering and leaving is part of a level's cost, one copy each way. What is carried between calls is complex.
+"""switch `layout`: how the numbers of a mixer layer's recurrence lie in memory, from the convolution's input through
+magnitude gate, transitions, scan and the maps of every group to the read-out's output. Everything there is a field
+(`fields`). Entering and leaving belong to a level's cost: one copy each way. What calls hand to one another is complex.
 
 complex64     [B, S, D] complex: nothing to enter or to leave.
 planar        [2, B, S, D] real: Re and Im in planes, channels contiguous. A complex matrix product is four real ones.
 interleaved   [B, 2D, S] real: channel 2j holds Re, 2j + 1 Im of state j, positions contiguous (P0 issue 6; as printed
-              there `transpose` only renames axes, here it is carried out). A map over channels is one real matrix product
-              from the left, a complex weight entry w in it the block [[Re w, -Im w], [Im w, Re w]].
+              there, `transpose` only renames axes: here it is carried out). A map over channels is one real product
+              from the left, a complex weight w in it the block [[Re w, -Im w], [Im w, Re w]].
 
     mapped(y, weight, bias)    real [B, S, out]: weight [out, D, 2] on [Re y; Im y], bias [out]
     polar(magnitude, angle)    magnitude e^(i angle), both real [B, S, D] as `mapped` left them
     grouped(z, weight)         every group's own matrix: [.., g, n] <- sum_m weight[g, n, m] z[.., g, m],
                                weight [G, N, N, 2], D = G N
     energy(z)                  |z|^2, real [B, S, D]
-    small(z)                   a complex tensor of few positions (taps, tail, state) as a field, where it lies
+    scaled(z, factor)          every number times a real one, [B, S, D]
+    small(z)                   a complex tensor of few positions (taps, state) as a field, where it lies
+    after(tail, z)             z after its tail [B, 3, D] complex, [B, 3 + S, D]
 """
 
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from sem_impl.linear import planes
@@ -29,10 +32,12 @@ class Layout(Protocol):
     def enter(self, z: Tensor) -> Tensor: ...
     def leave(self, field: Tensor) -> Tensor: ...
     def small(self, z: Tensor) -> Tensor: ...
+    def after(self, tail: Tensor, z: Tensor) -> Tensor: ...
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
     def polar(self, magnitude: Tensor, angle: Tensor) -> Tensor: ...
     def grouped(self, z: Tensor, weight: Tensor) -> Tensor: ...
     def energy(self, z: Tensor) -> Tensor: ...
+    def scaled(self, z: Tensor, factor: Tensor) -> Tensor: ...
 
 
 class Complex64:
@@ -44,6 +49,9 @@ class Complex64:
 
     def small(self, z: Tensor) -> Tensor:
         return z
+
+    def after(self, tail: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([tail, z], 1)
 
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return linear(planes(y), weight.flatten(1), bias)
@@ -58,6 +66,9 @@ class Complex64:
     def energy(self, z: Tensor) -> Tensor:
         return (z * z.conj()).real
 
+    def scaled(self, z: Tensor, factor: Tensor) -> Tensor:
+        return factor * z
+
 
 class InPlanes:
     """What both real layouts share."""
@@ -71,10 +82,31 @@ class InPlanes:
     def energy(self, z: Tensor) -> Tensor:
         return z[0].square() + z[1].square()
 
+    def scaled(self, z: Tensor, factor: Tensor) -> Tensor:
+        return Scaled.apply(z, factor)
+
+
+class Scaled(torch.autograd.Function):
+    """factor z on planes. Autograd's own sum over the planes takes three times as long where positions adjoin."""
+
+    @staticmethod
+    def forward(ctx, z: Tensor, factor: Tensor) -> Tensor:
+        ctx.save_for_backward(z, factor)
+        return factor * z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g: Tensor) -> tuple[Tensor, Tensor]:
+        z, factor = ctx.saved_tensors
+        return factor * g, torch.addcmul(g[0] * z[0], g[1], z[1])
+
 
 class Planar(InPlanes):
     def enter(self, z: Tensor) -> Tensor:
         return self.small(z).contiguous()
+
+    def after(self, tail: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([self.enter(tail), z], 2)
 
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         (re, im), (W_re, W_im) = y.flatten(1, 2), weight.unbind(-1)
@@ -97,6 +129,10 @@ class Interleaved(InPlanes):
     def enter(self, z: Tensor) -> Tensor:
         return torch.view_as_real(z).permute(0, 2, 3, 1).contiguous().permute(2, 0, 3, 1)
 
+    def after(self, tail: Tensor, z: Tensor) -> Tensor:
+        channels = torch.cat([self.channels(self.enter(tail)), self.channels(z)], 2)
+        return channels.unflatten(1, (-1, 2)).permute(2, 0, 3, 1)
+
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         channels = self.channels(y)
         matrix = weight.flatten(1).expand(len(channels), -1, -1)
@@ -110,7 +146,7 @@ class Interleaved(InPlanes):
         re, im = weight.unbind(-1)
         blocks = torch.stack([torch.stack([re, -im], -1), torch.stack([im, re], -1)], 2).flatten(3).flatten(1, 2)
         product = torch.matmul(blocks, self.channels(z).unflatten(1, (len(weight), -1)))
-        return product.view(z.shape[1], z.shape[3], 2, z.shape[2]).permute(2, 0, 3, 1)
+        return product.flatten(1, 2).unflatten(1, (-1, 2)).permute(2, 0, 3, 1)
 
     def channels(self, z: Tensor) -> Tensor:
         """[B, 2D, S], as it lies."""

@@ -1,4 +1,5 @@
-"""Mean cross-entropy over all tokens, from real rows of norm 1 [B, S, 2P] and targets [B, S]. Source: topology report 2.1.
+"""Mean cross-entropy over all tokens, from real rows of norm 1 [B, S, 2P] and targets [B, S].
+Source: topology report 2.1.
 
     (1) L = (1/n) sum_t (ln sum_v e^(l_tv) - l_(t, target)),  n = B S,  l = logits(rows W^T + b) (see `head`)
     (2) dL/dl_tv = (softmax(l_t)_v - [v = target]) / n, and with G = dL/d(rows W^T):

@@ -10,8 +10,9 @@ what its code makes, at the size asked for. Nothing here is a formula.
     (4) made       made in its stage's forward, whether kept or gone by then
 
 A question about numbers (has the solver converged?) is answered with 1, yes: an iteration holds what the next one
-would. Not seen: what an operator needs inside and gives back (a product's packing, a sort's scratch memory), and H,
-whose 7P numbers are counted as one.
+would, and two of them stand for all. Tables that functions remember are made in the call that is counted, as in a
+process's first. Not seen: what an operator needs inside and gives back (a product's packing, a sort's scratch memory),
+and H, whose 7P numbers are counted as one.
 """
 
 import sys
@@ -31,6 +32,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sem_impl.initial import Fill, Initial
 
+FEW = {"max_iterations": 2}
 ASSUMED = {"matrix": "cached", "kernels": "eager"}
 """Levels that cannot run without numbers: a sparse matrix put together, a compiler."""
 ONE: dict[tuple[bool, bool], float | int | bool] = {(True, False): 1.0, (False, False): 1, (False, True): True}
@@ -96,7 +98,7 @@ class Storages(TorchDispatchMode):
         self.stage = stage
         self.spans.setdefault(stage, Span(self.alive_bytes, self.alive_bytes))
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function is torch.ops.aten._local_scalar_dense.default:
             return ONE[args[0].dtype.to_real().is_floating_point, args[0].dtype == torch.bool]
         if function.overloadpacket is torch.ops.aten.sparse_compressed_tensor:
@@ -131,7 +133,7 @@ def count(
     call: Callable[[nn.Module, Mapping[str, Tensor]], Any],
     stages: Mapping[str, str],
 ) -> Counted:
-    """call(model, inputs) -> an output, whose `loss` goes backward where there is one. stages: name -> submodule path."""
+    """call(model, inputs) -> an output; its `loss`, if any, goes backward. stages: name -> submodule path."""
     with without_tables(), FakeTensorMode() as fake:
         model = build()
         found = Counted()

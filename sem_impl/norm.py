@@ -18,6 +18,7 @@ keeps nothing but z and r; on autograd's tape it would be several times slower t
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import layer_norm
 
 from sem_impl.initial import Initial
@@ -48,6 +49,7 @@ class RootMeanSquare(torch.autograd.Function):
         return (x * root).mul_(gamma.repeat_interleave(2))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor) -> tuple[Tensor, Tensor]:
         x, gamma, root = ctx.saved_tensors
         paired = gamma.repeat_interleave(2)

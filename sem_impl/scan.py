@@ -32,7 +32,7 @@ from torch.autograd.function import once_differentiable
 from sem_impl.fields import Arithmetic, Parts, alike, arithmetic, at
 
 Recur = Callable[[Arithmetic, Parts, Parts, Parts, bool], None]
-"""(1) by an arithmetic, from A and u [.., S, H] into held [.., S + 1, H]. That holds h_0 beforehand: first, or last where
+"""(1) by an arithmetic, from A and u [.., S, H] into held [.., S + 1, H]. That holds h_0 beforehand: first; last where
 the recurrence runs backward, from the last position to the first."""
 
 

@@ -11,15 +11,17 @@ nats. B batch rows, each with a plan of its own.
             dL/dc = T o (lambda_s + mu_k) - Q,  lambda = S (Q 1 - T mu)
     (5) the part of (4) that flows through v alone:  T o (mu_k - S T mu)
 
-A plan that has not converged (`updates` = `most`, `error` says how far) gets the gradient of (4) all the same, which is
-then only near the true one. Where T is so sharp that candidates part into groups no position connects, the matrix of
-(4) is singular to the working precision.
+A plan that has not converged (`updates` = `most`, `error` says how far) gets the gradient of (4) all the same, though
+its matrix may then be indefinite. Where T is so sharp that no position connects two groups of candidates, the matrix is
+singular, and torch's linear solve says so.
 
 dense     the costs are formed once and held: several tensors [B, S, K] live at a time.
-tiled     no tensor has S K entries: in every update the costs are computed again from points and codes, a block of whole
-          rows at a time, and the columns' sums run over the blocks by log-sum-exp. What is made of the rows is made
-          block by block too, and again in the backward pass. Memory B (S (E + D) + K), one block, and in the backward
-          pass the K x K matrix of (4) for each batch row. Source: cutting edge, section 5 and its file 2.
+tiled     no tensor has S K entries. Costs are computed from points and codes in every update, a block of whole rows at
+          a time, and the columns' sums run over the blocks by log-sum-exp; what is made of the rows is made block by
+          block too. Kept for the backward pass: points, codes, v. It computes the costs twice more, for the local part
+          of (4) and the matrix, then for (5). Memory B (S (E + D) + K), one block, and in the backward pass a K x K
+          matrix for each batch row, so it saves memory while K is well below S. Source: cutting edge, section 5 and
+          its sketch of a tiled Sinkhorn.
 
 Precision: log t is formed directly (log_softmax), so entries that underflow in T still order and differentiate.
 """
@@ -31,26 +33,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.utils.checkpoint import checkpoint
 
 CONVERGED = 1e-3
 TILE = 1 << 16
 """Entries of a block: in float32 a quarter of a megabyte, what a core's own cache holds."""
 
-Price = Callable[[Tensor, Tensor], Tensor]
-
 
 class Problem(NamedTuple):
-    """`price`: points [B, s, E] and codes -> costs in nats [B, s, K]. `then`: rows of log t [B, s, K] -> what is made of
-    them, [B, s, ...]. Both row by row."""
+    """`price`: points [B, s, E] and codes -> costs in nats [B, s, K]. `then`: rows of log t [B, s, K] and `used`, the
+    parameters it uses -> what is made of the rows, [B, s, ...]. Both row by row."""
 
     point: Tensor
     codes: Tensor
-    price: Price
-    then: Callable[[Tensor], Tensor]
+    price: Callable[[Tensor, Tensor], Tensor]
+    then: Callable[..., Tensor]
+    used: tuple[Tensor, ...] = ()
 
-    def log_t(self, point: Tensor, v: Tensor) -> Tensor:
-        return torch.log_softmax(v - self.price(point, self.codes), -1)
+    def log_t(self, point: Tensor, codes: Tensor, v: Tensor) -> Tensor:
+        return torch.log_softmax(v - self.price(point, codes), -1)
 
 
 class Transported(NamedTuple):
@@ -87,10 +87,11 @@ def balanced(columns: Callable[[Tensor], Tensor], v: Tensor, converged: float, m
 
 
 def coupling(gram: Tensor, length: int) -> Tensor:
-    """The matrix of (4), [B, K, K], from the sum over s of t[s, :]' t[s, :]."""
+    """The matrix of (4), [B, K, K], in place of `gram`, the sum over s of t[s, :]' t[s, :]."""
     candidates = gram.shape[-1]
-    eye = torch.eye(candidates, dtype=gram.dtype, device=gram.device)
-    return eye / candidates - gram / length + 1 / candidates**2
+    matrix = gram.mul_(-1 / length).add_(1 / candidates**2)
+    matrix.diagonal(dim1=-2, dim2=-1).add_(1 / candidates)
+    return matrix
 
 
 class Dense(torch.autograd.Function):
@@ -122,48 +123,60 @@ class Dense(torch.autograd.Function):
 
 
 class Tiled(torch.autograd.Function):
-    """points, codes -> v, and how (3) ended; the gradient is (5)."""
+    """points, codes, what `then` uses -> what it makes, and how (3) ended."""
 
     @staticmethod
-    def forward(ctx, point: Tensor, codes: Tensor, price: Price, converged: float, most: int, tile: int):
+    def forward(
+        ctx, problem: Problem, converged: float, most: int, tile: int, point: Tensor, codes: Tensor, *used: Tensor
+    ) -> tuple[Tensor, ...]:
         length, candidates = point.shape[-2], len(codes)
         blocks = blocks_of(point, candidates, tile)
 
         def columns(v: Tensor) -> Tensor:
             running = torch.full_like(v, -math.inf)
             for block in blocks:
-                log_t = torch.log_softmax(v - price(block, codes), -1)
+                log_t = problem.log_t(block, codes, v)
                 running = torch.logaddexp(running, torch.logsumexp(log_t, -2, keepdim=True))
             return running - math.log(length)
 
         ended = balanced(columns, point.new_zeros(len(point), 1, candidates), converged, most)
-        ctx.save_for_backward(point, codes, ended.v)
-        ctx.price, ctx.tile = price, tile
-        rest = (ended.log_columns, ended.error, torch.tensor(ended.updates))
+        made = [problem.then(problem.log_t(block, codes, ended.v), *used) for block in blocks]
+        rest = (ended.v, ended.log_columns, ended.error, torch.tensor(ended.updates))
+        ctx.save_for_backward(point, ended.v, codes, *used)
+        ctx.problem, ctx.tile = problem._replace(point=None, codes=None, used=()), tile
         ctx.mark_non_differentiable(*rest)
-        return ended.v, *rest
+        return torch.cat(made, 1), *rest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        point, codes, v = ctx.saved_tensors
-        length, candidates = point.shape[-2], len(codes)
+    def backward(ctx, to_made: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        point, *rest = ctx.saved_tensors
+        length, candidates = point.shape[-2], len(rest[1])
         blocks = blocks_of(point, candidates, ctx.tile)
         gram = point.new_zeros(len(point), candidates, candidates)
-        for block in blocks:
-            t = torch.softmax(v - ctx.price(block, codes), -1)
-            gram.baddbmm_(t.mT, t)
-        mu = torch.linalg.solve(coupling(gram, length), g.mT)
-        to_points, to_codes = [], torch.zeros_like(codes)
-        for block in blocks:
+        to_points, to_rest = [], [torch.zeros_like(each) for each in rest]
+        for block, to_block in zip(blocks, to_made.split(blocks[0].shape[1], 1), strict=True):
             with torch.enable_grad():
-                inputs = block.detach().requires_grad_(), codes.detach().requires_grad_()
-                cost = ctx.price(*inputs)
+                inputs = [each.detach().requires_grad_() for each in (block, *rest)]
+                log_t = ctx.problem.log_t(inputs[0], inputs[2], inputs[1])
+                made = ctx.problem.then(log_t, *inputs[3:])
+            to_point, *shares = torch.autograd.grad(made, inputs, to_block)
+            to_points.append(to_point)
+            for total, share in zip(to_rest, shares, strict=True):
+                total += share
+            t = log_t.detach().exp_()
+            gram.baddbmm_(t.mT, t)
+        v, codes = rest[:2]
+        mu = torch.linalg.solve(coupling(gram, length), to_rest[0].mT)
+        for block, to_point in zip(blocks, to_points, strict=True):
+            with torch.enable_grad():
+                inputs = [each.detach().requires_grad_() for each in (block, codes)]
+                cost = ctx.problem.price(*inputs)
             t = torch.softmax(v - cost.detach(), -1)
-            to_block, to_code = torch.autograd.grad(cost, inputs, t * (mu.mT - t @ mu) / length)
-            to_points.append(to_block)
-            to_codes += to_code
-        return torch.cat(to_points, 1), to_codes, None, None, None, None
+            shares = torch.autograd.grad(cost, inputs, t * (mu.mT - t @ mu) / length)
+            to_point += shares[0]
+            to_rest[1] += shares[1]
+        return None, None, None, None, torch.cat(to_points, 1), *to_rest[1:]
 
 
 def blocks_of(point: Tensor, candidates: int, tile: int = TILE) -> tuple[Tensor, ...]:
@@ -174,22 +187,14 @@ def blocks_of(point: Tensor, candidates: int, tile: int = TILE) -> tuple[Tensor,
 def dense(problem: Problem, most: int, converged: float = CONVERGED) -> Transported:
     cost = problem.price(problem.point, problem.codes)
     log_t, v, log_columns, error, updates = Dense.apply(cost, converged, most)
-    return Transported(problem.then(log_t), v, occupancy(log_columns), int(updates), error)
+    return Transported(problem.then(log_t, *problem.used), v, occupancy(log_columns), int(updates), error)
 
 
 def tiled(problem: Problem, most: int, converged: float = CONVERGED, tile: int = TILE) -> Transported:
-    point, codes = problem.point, problem.codes
-    v, log_columns, error, updates = Tiled.apply(point, codes, problem.price, converged, most, tile)
-
-    def made(block: Tensor, v: Tensor) -> Tensor:
-        return problem.then(problem.log_t(block, v))
-
-    blocks = blocks_of(point, len(codes), tile)
-    if torch.is_grad_enabled():
-        rows = [checkpoint(made, block, v, use_reentrant=False, preserve_rng_state=False) for block in blocks]
-    else:
-        rows = [made(block, v) for block in blocks]
-    return Transported(torch.cat(rows, 1), v.detach(), occupancy(log_columns), int(updates), error)
+    made, v, log_columns, error, updates = Tiled.apply(
+        problem, converged, most, tile, problem.point, problem.codes, *problem.used
+    )
+    return Transported(made, v, occupancy(log_columns), int(updates), error)
 
 
 def occupancy(log_columns: Tensor) -> Tensor:

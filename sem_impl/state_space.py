@@ -47,7 +47,7 @@ class StateSpace(nn.Module):
         """y: a field in the layout's order. state: h before y, [B, D] complex. Returns the output and h after y."""
         step = self.step(y)
         A = self.layout.polar(torch.exp(-step * softplus(self.decay)), step * self.theta)
-        u = step * self.layout.grouped(y, self.inward)
+        u = self.layout.scaled(self.layout.grouped(y, self.inward), step)
         h = self.scan(A, u, self.layout.small(state))
         return self.layout.grouped(h, self.outward) + self.skip * y, self.layout.leave(h[..., -1, :])
 

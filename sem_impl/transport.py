@@ -33,12 +33,12 @@ def sequence(problem: Problem, v: Tensor, most: int, solve: Solve) -> Transporte
 
 
 def causal(problem: Problem, v: Tensor, most: int, solve: Solve) -> Transported:  # noqa: ARG001 - one signature
-    log_t = problem.log_t(problem.point, v)
+    log_t = problem.log_t(problem.point, problem.codes, v)
     flat = log_t.detach().flatten(0, -2)
     log_occupancy = torch.logsumexp(flat, 0) - math.log(len(flat))
     error = (log_occupancy.exp() - 1 / len(v)).abs().sum()
     potential = v.expand(len(log_t), 1, -1)
-    return Transported(problem.then(log_t), potential, log_occupancy, 0, error)
+    return Transported(problem.then(log_t, *problem.used), potential, log_occupancy, 0, error)
 
 
 def moved(v: Tensor, log_occupancy: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from harness.measure.canary import DeviceCanary
 from harness.measure.clock import Clock, clock_of, mark_cost
 from harness.measure.device_facts import fix_settings
 from harness.measure.environment import environment
-from harness.measure.once import oracle_variant, tolerance_of
+from harness.measure.once import oracle_variant, tolerances
 from harness.measure.resident import Resident, outcome_of, settle_in
 from harness.measure.stage_memory import stage_memory
 from harness.measure.stages import StageRecorder
@@ -273,11 +273,11 @@ Answers = tuple[dict[str, Any], dict[str, Any]]
 def _within(system: System, resident: Resident, found: Answers, truth: Answers) -> bool:
     """Within the tolerance its levels declare. A method that stalls is outside, on the host too."""
     variant, conditions = resident.cell.variant, resident.cell.conditions
-    tolerance = tolerance_of(system, variant, conditions)
+    allowed = tolerances(system, variant, conditions, resident.mode)
     assert found[1].keys() == truth[1].keys()
-    errors = [guards.relative_error(found[0], truth[0]) / tolerance]
+    errors = [guards.relative_error(found[0], truth[0]) / allowed.outputs]
     if truth[1]:
-        errors.append(guards.gradient_error(found[1], truth[1]) / (tolerance * system.gradient_slack))
+        errors.append(guards.gradient_error(found[1], truth[1]) / allowed.gradients)
     return max(errors) <= 1
 
 

@@ -22,6 +22,10 @@ from harness.store import RunFolder, find_run, run_folders
 from tests.runner_helpers import environment, fake_suite
 
 SEMH = [sys.executable, "-m", "cli"]
+COMMANDS = (
+    *("run", "plan", "report", "runs", "suites", "systems"),
+    *("doctor", "ceilings", "calibrate", "trace", "train", "generate"),
+)
 
 
 def semh(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +70,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
     shown = semh(tmp_path, "--help")
     assert shown.returncode == 0
-    for command in ("run", "plan", "report", "runs", "suites", "systems", "doctor", "ceilings", "calibrate", "trace"):
+    for command in COMMANDS:
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
     code = "import sys; sys.argv = ['semh', '--help']; import cli, atexit\n"
     code += (
@@ -77,9 +81,7 @@ def test_help_names_every_command_and_imports_nothing_heavy(tmp_path: Path) -> N
     assert heavy.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    "name", ["run", "plan", "report", "runs", "suites", "systems", "doctor", "ceilings", "calibrate", "trace"]
-)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(command, name: str) -> None:
     shown = command(name, "--help")
     assert shown.code == 0 and "Usage:" in shown.stdout
@@ -195,16 +197,17 @@ def test_a_request_that_cannot_be_met_is_one_line_and_writes_nothing(
 
 
 BAD_FILES = {
-    "seop.yaml:4: unknown key 'blokcs'; nearest is 'blocks'": b"suite: seop\ntitle: t\nsystem: sem\nblokcs: 4\n",
-    "seop.yaml:2: binary (a zero byte); UTF-8 text would do": b"suite: seop\n\0\1",
-    "seop.yaml:2: not UTF-8 (byte 0xfc); UTF-8 text would do": b"suite: seop\ntitle: \xfcber\n",
-    "seop.yaml:3: a tag, 'tag:yaml.org,2002:python/object:os.system'; plain values would do": (
+    "mine.yaml:4: unknown key 'blokcs'; nearest is 'blocks'": b"suite: seop\ntitle: t\nsystem: sem\nblokcs: 4\n",
+    "mine.yaml:2: binary (a zero byte); UTF-8 text would do": b"suite: seop\n\0\1",
+    "mine.yaml:2: not UTF-8 (byte 0xfc); UTF-8 text would do": b"suite: seop\ntitle: \xfcber\n",
+    "mine.yaml:3: a tag, 'tag:yaml.org,2002:python/object:os.system'; plain values would do": (
         b"suite: seop\ntitle: t\nmode: !!python/object:os.system x\n"
     ),
-    "seop.yaml:5: baseline.metod: no switch 'metod'; sem offers transport, method, matrix, preconditioner, tolerance, "
-    "kernels": (b"suite: seop\ntitle: t\nsystem: sem\ndesign: pair\nbaseline: {metod: cg}\nagainst: all_on\n"),
-    "seop.yaml:1: no such file; a path to a YAML file would do": None,
-    "seop.yaml:1: a folder; a path to a YAML file would do": "folder",
+    "mine.yaml:5: baseline.metod: no switch 'metod'; nearest is 'method'": (
+        b"suite: seop\ntitle: t\nsystem: sem\ndesign: pair\nbaseline: {metod: cg}\nagainst: all_on\n"
+    ),
+    "mine.yaml:1: no such file; a path to a YAML file would do": None,
+    "mine.yaml:1: a folder; a path to a YAML file would do": "folder",
 }
 
 
@@ -212,12 +215,12 @@ BAD_FILES = {
 def test_a_bad_suite_is_one_line_with_its_place_before_torch_is_even_imported(tmp_path: Path, message: str) -> None:
     bad = BAD_FILES[message]
     if isinstance(bad, bytes):
-        (tmp_path / "seop.yaml").write_bytes(bad)
+        (tmp_path / "mine.yaml").write_bytes(bad)
     elif bad is not None:
-        (tmp_path / "seop.yaml").mkdir()
+        (tmp_path / "mine.yaml").mkdir()
     before = sorted(tmp_path.iterdir())
     code = (
-        "import atexit, sys; sys.argv = ['semh', 'run', 'seop.yaml']; import cli\n"
+        "import atexit, sys; sys.argv = ['semh', 'run', 'mine.yaml']; import cli\n"
         "atexit.register(lambda: print('torch' in sys.modules)); cli.main()"
     )
     done = subprocess.run(

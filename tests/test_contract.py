@@ -133,7 +133,7 @@ def test_satisfies_the_protocol_and_is_closed(name):
         assert variant.keys() == levels.keys()
         assert all(variant[switch] in levels[switch] for switch in levels)
     for switch in system.switches:
-        assert set(switch.tolerance) | set(switch.gain) <= set(switch.levels)
+        assert switch.tolerance.keys() | switch.gain.keys() | switch.gradient_gain.keys() <= set(switch.levels)
         assert not switch.modes or set(switch.modes) & set(system.modes)
         assert switch.oracle is None or switch.oracle in switch.levels
     assert set(getattr(system, "updating", ())) <= set(system.modes)

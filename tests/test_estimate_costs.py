@@ -9,11 +9,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sem_impl import costs
+from sem_impl.estimate import UPDATE
 from sem_impl.hamiltonian import OFFSETS, dense
 from sem_impl.least import least_products
-from sem_impl.sizes import Dimensions
+from sem_impl.sizes import INFERENCE, TRAINING, Dimensions
 from sem_impl.solve import chebyshev_coefficients
-from sem_impl.sizes import TRAINING
 from sem_impl.system import SEM, SEM_PROPAGATOR
 
 VARIANT = dict(SEM.variants["propagator_before"])
@@ -23,9 +23,9 @@ SIZES = Dimensions.of(CONDITIONS)
 ROWS = SIZES.batch_size * SIZES.seq_len
 
 
-def built(**changes):
+def built(levels=VARIANT, **changes):
     conditions = CONDITIONS | changes
-    return SEM.build(VARIANT, conditions, 0), SEM.batch(conditions, 0).inputs["tokens"][:, :-1]
+    return SEM.build(levels, conditions, 0), SEM.batch(conditions, 0).inputs["tokens"][:, :-1]
 
 
 def torch_flops(call):
@@ -34,23 +34,47 @@ def torch_flops(call):
     return counter.get_total_flops()
 
 
-def stages(mode, **changes):
-    return SEM.estimate(VARIANT, CONDITIONS | changes, mode).stages
+def stages(mode, levels=VARIANT, **changes):
+    return SEM.estimate(levels, CONDITIONS | changes, mode).stages
 
 
-def test_products_of_the_head_are_those_torch_counts_forward_and_backward():
-    model, _ = built()
+POINTWISE = {"log_linear": 6 * SIZES.propagator_width + SIZES.vocabulary}
+POINTWISE["born_quadratic"] = 6 * SIZES.propagator_width + 5 * SIZES.vocabulary
+EXPONENTIALS = {"log_linear": SIZES.vocabulary, "born_quadratic": 0}
+
+
+@pytest.mark.parametrize("head", POINTWISE)
+def test_products_of_the_head_are_those_torch_counts_forward_and_backward(head):
+    levels = VARIANT | {"head": head}
+    model, _ = built(levels)
     psi = torch.randn(ROWS, SIZES.propagator_width, dtype=torch.complex64, requires_grad=True)
     targets = torch.zeros(ROWS, dtype=torch.int64)
     with FlopCounterMode(display=False) as forward:
         loss = model.head(psi, targets)
     with FlopCounterMode(display=False) as backward:
         loss.backward()
-    pointwise = 6 * SIZES.propagator_width + SIZES.vocabulary
-    found = stages("train_step")["head"]
-    exponentials = costs.ELEMENTARY * SIZES.vocabulary
-    assert found.flops - ROWS * (pointwise + exponentials) == forward.get_total_flops()
-    assert found.backward_flops - ROWS * pointwise == backward.get_total_flops()
+    found = stages("train_step", levels)["head"]
+    once = POINTWISE[head] + costs.ELEMENTARY * EXPONENTIALS[head]
+    assert found.flops - ROWS * once == forward.get_total_flops()
+    assert found.backward_flops - ROWS * POINTWISE[head] == backward.get_total_flops()
+
+
+def test_logits_of_the_quadratic_head_need_their_logarithms_where_the_loss_does_not():
+    """|a|^2 + f: 4 a logit and its logarithm; in the loss its sum instead, and no logarithm of each."""
+    levels = VARIANT | {"head": "born_quadratic"}
+    logits, loss = (stages(mode, levels)["head"].flops for mode in ("forward", "train_step"))
+    assert logits - loss == ROWS * SIZES.vocabulary * (costs.ELEMENTARY - 1)
+
+
+def test_a_loss_in_chunks_does_its_backward_arithmetic_in_the_forward_pass():
+    at_once, chunked = (
+        stages("train_step", VARIANT | {"loss": level})["head"] for level in ("materialised", "chunked")
+    )
+    assert chunked.flops == at_once.flops + at_once.backward_flops
+    assert chunked.backward_flops == chunked.backward_minimum_bytes == 0
+    assert chunked.minimum_bytes < at_once.minimum_bytes + at_once.backward_minimum_bytes
+    forward = (stages("forward", VARIANT | {"loss": level}) for level in ("materialised", "chunked"))
+    assert next(forward) == next(forward)
 
 
 def test_products_of_the_encoder_are_those_torch_counts_when_nothing_is_left_out():
@@ -68,7 +92,7 @@ def test_complex_products_count_four_times_what_torch_says():
     psi = torch.randn(ROWS, SIZES.width, dtype=torch.complex64)
     expansion = 4 * torch_flops(lambda: model.propagator.expand(psi))
     norm = 7 * SIZES.width * ROWS
-    evolved = ROWS * costs.evolution(VARIANT, CONDITIONS, SIZES.propagator_width, 1).forward
+    evolved = ROWS * costs.evolution(VARIANT, CONDITIONS, SIZES.propagator_width, 1, "forward").forward
     assert stages("forward")["propagator"].flops == expansion + norm + evolved
 
 
@@ -89,33 +113,77 @@ def test_products_of_the_mixer_are_those_of_its_parts():
     assert stages("forward")["mixer"].flops == SIZES.layers * (real + complexes + taps + ROWS * pointwise)
 
 
-@pytest.mark.parametrize("mode", ["forward", "train_step"])
-def test_least_bytes_are_inputs_parameters_and_outputs(mode):
-    model, tokens = built()
+def test_a_layer_norm_takes_seven_operations_an_entry_more():
+    """Mean 2, squares 4, and of every real number a multiply-add for the row and one for the weights: 14, against 7."""
+    layer, rms = (stages("forward", VARIANT | {"norm": level}) for level in ("layer_norm", "complex_rms"))
+    assert layer["mixer"].flops - rms["mixer"].flops == SIZES.layers * ROWS * 7 * SIZES.width
+    assert layer["propagator"].flops - rms["propagator"].flops == ROWS * 7 * SIZES.width
+
+
+def test_a_prefill_need_not_finish_the_last_layer_but_where_it_answers():
+    """Spared at every position but the last: C h, skip, output map, residual, and all that follows."""
+    whole, prefill = stages("forward"), stages("prefill")
+    D, spared = SIZES.width, ROWS - SIZES.batch_size
+    assert prefill["encoder"] == whole["encoder"]
+    finish = 8 * SIZES.states * D + 8 * D * D + 8 * D
+    assert whole["mixer"].flops - prefill["mixer"].flops == spared * finish
+    for name in ("propagator", "head"):
+        assert prefill[name].flops * ROWS == whole[name].flops * SIZES.batch_size
+
+
+def test_decoding_costs_what_one_token_of_each_row_does():
+    whole, decode = stages("forward"), stages("decode")
+    for name in SEM.stages:
+        assert decode[name].flops * ROWS == whole[name].flops * SIZES.batch_size
+
+
+def test_answering_a_prompt_is_held_against_the_tolerance_of_a_finished_training():
+    adaptive = VARIANT | {"tolerance": "adaptive"}
+    assert stages("forward", adaptive)["propagator"].flops < stages("forward")["propagator"].flops
+    for mode in ("prefill", "decode"):
+        assert stages(mode, adaptive) == stages(mode)
+
+
+def sizes_of(given):
+    """Bytes of the tensors in arguments or results, however nested."""
+    if isinstance(given, torch.Tensor):
+        return given.nbytes
+    return sum(map(sizes_of, given)) if isinstance(given, list | tuple) else 0
+
+
+@pytest.mark.parametrize("levels", [{}, {"norm": "layer_norm", "head": "born_quadratic", "residual": "theorem"}])
+@pytest.mark.parametrize("mode", SEM.modes)
+def test_least_bytes_are_inputs_parameters_and_outputs(mode, levels):
+    levels = VARIANT | levels
+    model = SEM.build(levels, CONDITIONS, 0)
     seen = {}
 
     def note(name):
         def hook(module, given, output):
-            result = output if isinstance(output, torch.Tensor) else output.psi
-            seen[name] = [tensor.nbytes for tensor in given if tensor is not None], result.nbytes
+            psi = output if isinstance(output, torch.Tensor) else output[0]
+            carried = sizes_of(output) - psi.nbytes if name == "mixer" and mode in INFERENCE else 0
+            if name == "mixer" and mode == "prefill":
+                psi = psi[:, -1:]
+            seen[name] = sizes_of(given), psi.nbytes + carried
 
         return hook
 
     for name in SEM.stages:
         model.get_submodule(name).register_forward_hook(note(name))
-    targets = tokens.contiguous() if mode == "train_step" else None
-    model(tokens.contiguous(), targets)
-    for name, found in stages(mode).items():
+    SEM.run(model, SEM.batch(CONDITIONS, 0), mode)
+    found = stages(mode, levels)
+    for name in SEM.stages:
         parameters = sum(p.nbytes for p in model.get_submodule(name).parameters())
         if name == "encoder":
             embedding, output = model.encoder.embedding, model.encoder.output
             parameters -= embedding.nbytes - embedding[0].nbytes  # one row of it
             parameters -= output.nbytes * (SIZES.candidates - SIZES.kept) // SIZES.candidates
         given, result = seen[name]
-        assert found.minimum_bytes == sum(given) + parameters + result
-        if mode == "train_step":
-            gradient = 0 if name == "encoder" else given[0]
-            assert found.backward_minimum_bytes == sum(given) + 2 * parameters + result + gradient
+        assert found[name].minimum_bytes == given + parameters + result
+        if mode in TRAINING:
+            targets = 8 * ROWS if name == "head" else 0
+            gradient = 0 if name == "encoder" else given - targets
+            assert found[name].backward_minimum_bytes == given + 2 * parameters + result + gradient
 
 
 class Tally:
@@ -139,6 +207,13 @@ class Tally:
 
     def __mul__(self, other):
         return self._done(self.value * other.value)
+
+    def __truediv__(self, other):
+        return self._done(self.value / other.value)
+
+    def sqrt(self):
+        Tally.elementary += 1
+        return Tally(math.sqrt(self.value))
 
     def turn(self):
         Tally.elementary += 2
@@ -191,7 +266,7 @@ def test_one_evolution_done_by_hand_takes_exactly_the_flops_that_are_counted():
         x = [plus(v, times(c, u)) for v, u in zip(after, q, strict=True)]
     assert (first, Tally.elementary) == (P * (10 + 6), 2 * P)  # 6: the leading coefficient, which is not counted
     variant, conditions = STATUS_QUO | {"tolerance": "adaptive"}, {"dt": dt, "training_step": 0, "max_iterations": 50}
-    floor = costs.evolution(variant, conditions, P, 1).forward
+    floor = costs.evolution(variant, conditions, P, 1, "forward").forward
     assert Tally.flops + costs.ELEMENTARY * Tally.elementary - 6 * P == floor
 
     turned = psi * np.exp(1j * abs(psi) ** 2)
@@ -265,9 +340,9 @@ def test_the_least_degree_is_that_of_a_least_squares_fit(P, dt):
 
 def test_the_propagator_alone_costs_what_its_stage_does_without_the_expansion():
     conditions = CONDITIONS | {"rows": ROWS}
-    for mode in SEM.modes:
+    for mode in SEM_PROPAGATOR.modes:
         alone = SEM_PROPAGATOR.estimate(STATUS_QUO, conditions, mode)
-        stage = stages(mode)["propagator"]
+        stage = stages(mode, VARIANT | STATUS_QUO)["propagator"]
         loss = (4, 2) if mode == "train_step" else (0, 0)
         entries = ROWS * SIZES.propagator_width
         expansion = ROWS * (8 * SIZES.width * SIZES.propagator_width)
@@ -276,3 +351,41 @@ def test_the_propagator_alone_costs_what_its_stage_does_without_the_expansion():
         assert alone.whole.flops - loss[0] * entries == stage.flops - expansion - norm
         if mode == "train_step":
             assert alone.whole.backward_flops - loss[1] * entries == stage.backward_flops - 2 * expansion - norm
+
+
+def test_an_update_done_by_hand_takes_exactly_the_flops_that_are_counted():
+    """AdamW's third step on one number, the bias corrections taken into rate and epsilon beforehand."""
+    p, m, v, g, rate, steps = 0.3, 0.02, 0.004, -0.7, 1e-3, 3
+    parameter = torch.nn.Parameter(torch.tensor([p], dtype=torch.float64))
+    optimiser = torch.optim.AdamW([parameter], lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    state = {"step": torch.tensor(steps - 1.0), "exp_avg": torch.tensor([m]), "exp_avg_sq": torch.tensor([v])}
+    optimiser.state[parameter] = {name: value.double() if value.ndim else value for name, value in state.items()}
+    parameter.grad = torch.tensor([g], dtype=torch.float64)
+    optimiser.step()
+    correction = math.sqrt(1 - 0.95**steps)
+    r, e = Tally(rate * correction / (1 - 0.9**steps)), Tally(1e-8 * correction)
+    p, m, v, g, tenth, twentieth, kept = (Tally(x) for x in (p, m, v, g, 0.1, 0.05, 0.95))
+    Tally.flops = Tally.elementary = 0
+    m = m + tenth * (g - m)
+    v = kept * v + twentieth * g * g
+    p = p - r * m / (v.sqrt() + e)
+    assert p.value == pytest.approx(parameter.item(), rel=1e-6)  # m and v were given in float32
+    assert Tally.flops + costs.ELEMENTARY * Tally.elementary == UPDATE
+    floor = stages("train_update")["optimiser"]
+    count = sum(p.numel() for p in built()[0].parameters())
+    assert (floor.flops, floor.minimum_bytes) == (UPDATE * count, 7 * 4 * count)
+    assert floor.backward_flops == floor.backward_minimum_bytes == 0
+
+
+def test_checkpoints_cost_a_forward_pass_of_the_mixer_more_and_keep_less():
+    plain, again = (
+        {mode: SEM.estimate(VARIANT | {"checkpointing": level}, CONDITIONS | {"layers": 8}, mode) for mode in SEM.modes}
+        for level in ("none", "every_k")
+    )
+    for mode in SEM.modes:
+        if mode in TRAINING:
+            assert plain[mode].flops < again[mode].flops < 4 / 3 * plain[mode].flops
+            assert again[mode].activation_bytes < plain[mode].activation_bytes
+        else:
+            assert plain[mode] == again[mode]
+    assert plain["train_update"].parameter_bytes == 3 * plain["train_step"].parameter_bytes

@@ -1,5 +1,8 @@
 """Guards see a wrong number in any tensor, at any size, and say how wrong."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measure import guards, lost, memory
+from harness.measure.once import tolerances
 from harness.measure.resident import outcome_of
+from harness.system import Switch
 
 
 def test_relative_error_is_the_norm_of_the_difference_over_the_norm():
@@ -38,6 +43,38 @@ def test_rounding_in_a_vanishing_gradient_is_measured_against_the_typical_one():
     oracle = {"large": np.full(100, 1.0), "zero": np.zeros(100)}
     found = {"large": oracle["large"], "zero": np.full(100, 1e-8)}
     assert guards.gradient_error(found, oracle) == pytest.approx(1e-8 / (guards.FAINT * np.sqrt(0.5)))
+
+
+def test_a_single_number_s_gradient_is_measured_against_the_typical_one():
+    """It may cancel to anything: here to a thousandth."""
+    oracle = {"large": np.full(99, 1.0), "scalar": np.array(1e-3)}
+    found = {"large": oracle["large"], "scalar": np.array(1e-3 + 1e-5)}
+    assert guards.gradient_error(found, oracle) == pytest.approx(1e-5 / np.sqrt(0.99), rel=1e-6)
+    assert guards.gradient_error({**found, "scalar": np.array(-1.0)}, oracle) > 1
+
+
+def test_a_level_adds_its_tolerance_and_multiplies_by_its_gain_where_it_is_alive():
+    switches = (
+        Switch("a", ("x", "y"), "approximate", "s", tolerance={"y": 1e-3}, growth=lambda c: c["layers"]),
+        Switch("b", ("x", "y"), "approximate", "s", tolerance={"y": 1e-2}, modes=("train_step",)),
+        Switch("c", ("x", "y"), "different", "s", gain={"y": 3.0}, gradient_gain={"y": lambda c: 10 * c["layers"]}),
+        Switch("d", ("x", "y"), "different", "s", gain={"y": 7.0}, applies=lambda v: v["a"] == "x"),
+    )
+    system = SimpleNamespace(rounding=1e-5, switches=switches, gradient_slack=5.0)
+    both = partial(tolerances, system, conditions={"layers": 2})
+
+    def allowed(variant, mode):
+        return both(variant, mode=mode).outputs
+
+    nothing = {"a": "x", "b": "x", "c": "x", "d": "x"}
+    assert allowed(nothing, mode="forward") == 1e-5
+    assert allowed(nothing | {"a": "y", "c": "y"}, mode="forward") == pytest.approx(3 * (1e-5 + 2e-3))
+    assert allowed(nothing | {"d": "y"}, mode="forward") == pytest.approx(7e-5)
+    assert both(nothing | {"d": "y"}, mode="forward").gradients == pytest.approx(5 * 7e-5)
+    assert both(nothing | {"c": "y", "d": "y"}, mode="forward").gradients == pytest.approx(5 * 20 * 7e-5)
+    assert allowed(nothing | {"a": "y", "d": "y"}, mode="forward") == pytest.approx(1e-5 + 2e-3)
+    assert allowed(nothing | {"b": "y"}, mode="forward") == 1e-5
+    assert allowed(nothing | {"b": "y"}, mode="train_step") == pytest.approx(1e-5 + 1e-2)
 
 
 def test_finite_sees_one_nan_among_many():

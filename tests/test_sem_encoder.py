@@ -18,9 +18,7 @@ epsilons = pytest.mark.parametrize("epsilon", EPSILONS)
 
 
 def encoder(transport="causal", epsilon="dimension", sinkhorn="dense", sizes=TINY, dtype=torch.float32):
-    return Encoder(
-        Initial(0, dtype), sizes, transport=transport, epsilon=epsilon, sinkhorn=sinkhorn, updates=50
-    )
+    return Encoder(Initial(0, dtype), sizes, transport=transport, epsilon=epsilon, sinkhorn=sinkhorn, updates=50)
 
 
 def sequences(rows=256, length=32):
@@ -118,14 +116,14 @@ def test_cost_of_a_point_on_its_code_is_not_negative():
 
 @epsilons
 def test_tiled_agrees_with_dense(epsilon):
-    """float64: some hundred roundings of 1.1e-16 in psi; a gradient sums a thousand of them, up to 1e-12 of its size."""
+    """float64: some hundred roundings of 1.1e-16 in psi; a gradient sums a thousand of them: 1e-12 of its size."""
     sizes = replace(TINY, batch_size=16, candidates=128, kept=24)  # 32 positions a block
     tokens = sequences(16, 75)
     made = [encoder("sequence", epsilon, level, sizes, torch.float64) for level in ("dense", "tiled")]
     found = [each(tokens) for each in made]
     assert torch.allclose(found[0].psi, found[1].psi, rtol=0, atol=1e-12)
     assert found[0].updates == found[1].updates
-    for each, encoded in zip(made, found, strict=True):
+    for encoded in found:
         (encoded.psi.real * encoded.psi.detach().imag).sum().backward()
     for (name, one), other in zip(made[0].named_parameters(), made[1].parameters(), strict=True):
         assert torch.allclose(one.grad, other.grad, rtol=0, atol=1e-12 * float(one.grad.abs().max())), name

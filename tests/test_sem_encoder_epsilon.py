@@ -43,7 +43,7 @@ def test_rows_and_potential_follow_the_documents_form(epsilon, sizes):
         for _ in range(5):
             log_t, scale = explicit(epsilon, costs, v, sizes.width, sizes.kept)
             encoded = made(tokens)
-            assert torch.allclose(encoded.psi.abs(), made.sdr(log_t).abs(), atol=1e-12)
+            assert torch.allclose(encoded.psi.abs(), made.sdr(log_t, made.output).abs(), atol=1e-12)
             assert torch.allclose(encoded.log_occupancy.exp(), log_t.exp().mean((0, 1)), atol=1e-13)
             made.balance(encoded.log_occupancy)
             v = v + 0.1 * scale * (-math.log(sizes.candidates) - encoded.log_occupancy)

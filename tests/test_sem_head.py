@@ -63,7 +63,7 @@ def test_logits_with_and_without_autograd_are_the_same_and_leave_the_input_alone
 
 def test_initial_spreads():
     """log_linear: 256 x 256 logits of deviation 0.5, nearly independent: relative deviation of the estimate about
-    1/362. born_quadratic: |<w, psi>|^2 is exponential with mean 1, whose logarithm has deviation pi/sqrt(6) and kurtosis
+    1/362. born_quadratic: |<w, psi>|^2 is exponential with mean 1; its logarithm has deviation pi/sqrt(6) and kurtosis
     5.4: relative deviation of the estimate sqrt(4.4/4)/256 = 0.4 %."""
     psi = states(1, 256, 256)
     assert float(head()(psi).std()) == pytest.approx(0.5, rel=0.05)

@@ -78,7 +78,7 @@ def test_a_second_backward_pass_is_refused_and_not_wrong():
     psi, targets = inputs((2, 7))
     value = blocks(psi, targets)
     value.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="inplace|second time"):
+    with pytest.raises(RuntimeError, match=r"inplace|second time"):
         value.backward()
 
 

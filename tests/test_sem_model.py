@@ -90,7 +90,7 @@ def test_a_missing_text_is_one_clear_error(monkeypatch):
 
 def test_estimated_work_of_the_head_is_what_torch_counts():
     """Real and dense, so torch's own counter is right there; the estimate's is the one part that depends on V."""
-    variant, conditions = SEM.variants["status_quo"], {c.name: c.default for c in SEM.conditions}
+    variant, conditions = FAST, {c.name: c.default for c in SEM.conditions}
     small, large = (
         SEM.estimate(variant, conditions | {"vocabulary": V}, "forward").flops for V in (256, 256 + TINY.vocabulary)
     )
@@ -162,8 +162,8 @@ def test_probes_come_from_the_state_the_propagator_really_gets():
     conditions = {c.name: c.default for c in SEM.conditions}
     made, batch = SEM.build(variant, conditions, 0), SEM.batch(conditions, 0)
     readings = SEM.read_probes(made, batch)
-    assert readings["residual"] <= 1.5e-6
-    assert readings["sinkhorn_updates"] == 0
-    assert 0 < readings["marginal_error"] < 2
+    assert readings["propagator.residual"] <= 1.5e-6
+    assert readings["encoder.sinkhorn_updates"] == 0
+    assert 0 < readings["encoder.marginal_error"] < 2
     sequence = SEM.build({**variant, "transport": "sequence"}, conditions, 0)
-    assert SEM.read_probes(sequence, batch)["sinkhorn_updates"] > 0
+    assert SEM.read_probes(sequence, batch)["encoder.sinkhorn_updates"] > 0

@@ -1,6 +1,7 @@
 """The four residual scales against the printed formulas, the variance they lead to, and the readings of it."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
@@ -11,10 +12,10 @@ from sem_impl.mixer import Mixer
 from sem_impl.probing.mixer import alignment, mean_square, read, variances
 from sem_impl.residual import RESIDUALS
 from sem_impl.sizes import SIZES, Dimensions
-from sem_impl.system import SEM
 
 EXACT = Initial(0, torch.float64)
 ROUNDOFF = 2.0**-24
+TINY = Dimensions.of({**SIZES["tiny"], "propagator_layers": 1})
 LEVELS = {"norm": "complex_rms", "horizon": "third", "scan": "chunked", "layout": "complex64"}
 
 
@@ -36,13 +37,13 @@ def printed(name, layer, layers, seq_len, log_tau=0.0):
     """The formulas as they are printed, in 60 digits."""
     with localcontext() as context:
         context.prec = 60
-        L, l, S = Decimal(layers), Decimal(layer), Decimal(seq_len)
+        L, remaining, S = Decimal(layers), Decimal(layers - layer), Decimal(seq_len)
         A = (Decimal(-3) / S).exp()
         if name == "inverse_sqrt_depth":
             return float(1 / L.sqrt())
         if name == "theorem":
-            return float((1 - A**2).sqrt() * (1 - A ** (2 * (L - l))) / (1 - A ** (2 * L)))
-        return float((1 - (A ** (2 * (L - l))) ** (-Decimal(log_tau)).exp()).sqrt())
+            return float((1 - A**2).sqrt() * (1 - A ** (2 * remaining)) / (1 - A ** (2 * L)))
+        return float((1 - (A ** (2 * remaining)) ** (-Decimal(log_tau)).exp()).sqrt())
 
 
 @pytest.mark.parametrize(
@@ -118,22 +119,20 @@ def test_gradients(name):
 
 
 def test_learned_horizon_is_horizon_depth_until_the_first_update():
-    """The update moves every parameter of both models alike, but for log_tau, which only one of them has."""
-    conditions = {c.name: c.default for c in SEM.conditions}
-    base = SEM.variants["propagator_before"] | {"method": "chebyshev", "matrix": "cached"}
-    batch = SEM.batch(conditions, 0)
-    models = [
-        SEM.build(base | {"residual": name}, conditions, 0, "float64") for name in ("learned_horizon", "horizon_depth")
+    """The update moves every parameter of both mixers alike, but for log_tau, which only one of them has."""
+    psi = rows(2, 32, 64)
+    mixers = [
+        Mixer(EXACT.scope("mixer"), TINY, residual=name, **LEVELS) for name in ("learned_horizon", "horizon_depth")
     ]
 
     def apart():
-        learned, constant = (SEM.run(model, batch, "forward").tensors["logits"] for model in models)
+        learned, constant = (mixer(psi)[0].detach() for mixer in mixers)
         return float((learned - constant).norm() / constant.norm())
 
-    assert apart() < 1e-10
-    for model in models:
-        SEM.run(model, batch, "train_step").loss.backward()
-        torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert apart() < 1e-14
+    for mixer in mixers:
+        mixer(psi)[0].abs().square().mean().backward()
+        torch.optim.SGD(mixer.parameters(), lr=0.1).step()
     assert apart() > 1e-6
 
 
@@ -172,8 +171,8 @@ def test_variance_of_a_real_mixer_is_that_of_independent_branches(name):
     """Each layer's own branch is read as it leaves the output map. A cross term 2 scale Re <psi, branch> / n over n
     entries deviates by scale sqrt(2 v mean|psi|^2 / n); five deviations of the sum of them."""
     layers, width, length = 6, 64, 48
-    size = {**SIZES["tiny"], "width": width, "seq_len": length, "layers": layers, "propagator_layers": 1}
-    mixer, powers = Mixer(EXACT.scope("mixer"), Dimensions.of(size), residual=name, **LEVELS), []
+    sizes = replace(TINY, width=width, seq_len=length, layers=layers)
+    mixer, powers = Mixer(EXACT.scope("mixer"), sizes, residual=name, **LEVELS), []
     for layer in mixer.layers:
         layer.output.register_forward_hook(lambda _, __, branch: powers.append(mean_square(branch)))
     psi = rows(8, length, width)
@@ -182,6 +181,7 @@ def test_variance_of_a_real_mixer_is_that_of_independent_branches(name):
         readings = read(mixer, psi)
     # three calls: a layer's whole text and half of it in turn, then all layers with the first token turned
     powers = powers[0 : 2 * layers : 2]
+    assert [readings["branch_variance_first"], readings["branch_variance_last"]] == [powers[0], powers[-1]]
     added = [printed(name, layer, layers, length) ** 2 * v for layer, v in enumerate(powers)]
     deviation = math.sqrt(sum(2 * each for each in added) / psi.numel() * (1 + sum(added)))
     assert readings["variance_after_first"] == pytest.approx(1 + added[0], abs=5 * deviation)

@@ -5,7 +5,7 @@ from training_helpers import CONDITIONS, VARIANT
 
 from sem_impl.system import SEM
 
-STEPS = 150
+STEPS = 120
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Both transports have exact rows; `sequence` balances within a batch row and leaks the future, `causal` does neither."""
+"""Both transports have exact rows; `sequence` balances within a batch row and leaks the future, `causal` does not."""
 
 import math
 

@@ -22,9 +22,10 @@ PLACES = [(p, v) for p in P for v in V]
 
 
 def entry(name: str, *, stated: float = 78, relation: str = "about", headline: bool = False, more: str = "") -> str:
+    first = str(headline).lower()
     return (
         f"  - {{id: {name}, section: s, line: 1, line_sha256: {'a' * 64}, statement: s, kind: measured, "
-        f"relation: {relation}, stated: {stated}, tolerance: 3, unit: '%', scope: s, headline: {str(headline).lower()}, "
+        f"relation: {relation}, stated: {stated}, tolerance: 3, unit: '%', scope: s, headline: {first}, "
         f"judged_by: [{{suite: other, part: p, metric: share, stage: propagator{more}}}]}}\n"
     )
 
@@ -174,7 +175,7 @@ def test_the_claim_is_about_this_share_of_the_baseline(claims, chosen):
         ({"preset": "smoke"}, "smoke gives no verdicts"),
         ({"broken": ("512-256",)}, "other numbers than the oracle"),
         ({"canary_drift": 1.2}, "unstable host"),
-        ({"staged_lost": lambda trial, number, one: 0.3 if one == "512-256" else 0.0}, "degraded"),
+        ({"staged_lost": lambda *at: 0.3 if at[2] == "512-256" else 0.0}, "degraded"),
     ],
 )
 def test_a_point_is_judged_as_its_claim_would_be(changes, reason):

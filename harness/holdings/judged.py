@@ -25,7 +25,7 @@ class Judged:
     elements_hold: bool | None
     bytes_hold: bool
     made: int | None
-    """Tensors of those sizes that the stage makes in its forward; None for a peak."""
+    """Tensors of those sizes that the stage makes in its forward; None for a peak and for an input."""
     kept: int | None
     """Of them, those that are there when it ends."""
     stage_bytes: int | None
@@ -64,6 +64,7 @@ def _row(row: Row, holdings: Holdings) -> Judged:
     elements = sum(one.elements for one in row.of)
     size = sum(one.bytes * one.count for one in row.of)
     alike = list(_alike(row, holdings))
+    given = all(one.input for one in row.of)
     whole = activations(row.stage, holdings) if row.total else None
     return Judged(
         row=row,
@@ -71,8 +72,8 @@ def _row(row: Row, holdings: Holdings) -> Judged:
         bytes=size,
         elements_hold=None if row.elements is None else figure(str(row.elements)).holds(elements),
         bytes_hold=figure(row.memory).holds(size),
-        made=sum(one.made for one in alike),
-        kept=sum(one.kept for one in alike),
+        made=None if given else sum(one.made for one in alike),
+        kept=None if given else sum(one.kept for one in alike),
         stage_bytes=whole,
         stage_holds=None if whole is None else figure(row.memory).holds(whole),
     )

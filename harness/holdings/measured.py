@@ -1,4 +1,4 @@
-"""What one call really takes, in a process of its own: parameters as they are stored, the allocator's peaks by stage."""
+"""What one call really takes, in a process of its own: its resident size, and by stage what the allocator says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.system import Holdings
 from harness.trace.one import run_alone
 
 TIMEOUT_S = 1800.0
-HARNESS = {"threads": 1, "allocator": "default", "flush_denormal": False, "dtype": "float32"}
+HARNESS: dict[str, Value] = {"threads": 1, "allocator": "default", "flush_denormal": False, "dtype": "float32"}
 GB = 1e9
 
 
@@ -49,7 +49,7 @@ def measure(
         part="memory",
         name="memory",
         variant=dict(variant),
-        conditions=HARNESS | conditions,
+        conditions={**HARNESS, **conditions},
         baseline="memory",
     )
     part = Part(

@@ -13,9 +13,9 @@ from math import prod
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.claims.ledger import LEDGER, Spec
+from harness.claims.ledger import LEDGER
 from harness.errors import SuiteError
 from harness.records import Value
 from harness.yamlfile import parse_yaml
@@ -54,6 +54,10 @@ def figure(text: str) -> Figure:
     millions = 1e6 if found["millions"] else 1.0
     scales = (1024.0**power, 1000.0**power) if power else (millions,)
     return Figure(text, tuple(number * scale for scale in scales), slack * scales[0])
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Tensor(Spec):

@@ -82,7 +82,7 @@ def stages_table(stages: Sequence[str], holdings: Holdings, what: str) -> Table:
 
 def explained(holdings: Holdings) -> Text:
     words = (
-        "kept: there when the stage's forward ends. activations: that, or the most alive inside it above what it found.\n"
+        "kept: there when the stage's forward ends. activations: that, or the most alive in it above what was there.\n"
         "alive: everything, parameters, inputs and gradients among it; the call's is the largest."
     )
     return Text(f"{words}\nCounted with {holdings.assumed}." if holdings.assumed else words)

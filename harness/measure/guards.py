@@ -2,7 +2,8 @@
 
 Errors are relative 2-norms against the float64 oracle. For gradients every parameter is judged on its own and the
 worst counts; a parameter whose gradient is far below the others' typical size is measured against that size, since
-rounding of the whole backward pass reaches it too: |g - g*| / max(|g*|, FAINT |G*| sqrt(n / N)).
+rounding of the whole backward pass reaches it too: |g - g*| / max(|g*|, FAINT |G*| sqrt(n / N)). A single number's
+gradient is one sum over everything and cancels to as little as chance will have it: there FAINT is 1.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def gradient_error(found: Mapping[str, Array], oracle: Mapping[str, Array]) -> f
     for name, truth in oracle.items():
         if found[name].shape != truth.shape:
             return float("inf")
-        typical = FAINT * np.sqrt(total * truth.size / max(count, 1))
+        typical = (FAINT if truth.size > 1 else 1.0) * np.sqrt(total * truth.size / max(count, 1))
         error = np.sqrt(sum(_square(part - whole) for part, whole in _slabs(found[name], truth)))
         size = max(np.sqrt(_square(truth)), typical)
         if size > 0:

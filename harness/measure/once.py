@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.measure import guards, memory
 from harness.measure.allocator import allocator_of
@@ -14,7 +14,7 @@ from harness.measure.resident import not_finite, settle_in
 from harness.measure.stage_memory import stage_memory
 from harness.measure.workshop import Workshop
 from harness.records import Cell, Memory, ProbeReading, Sameness, Value
-from harness.system import Output, Switch, System
+from harness.system import Conditions, Output, Switch, System
 
 AFFORDABLE_S = 60.0
 AFFORDABLE_BYTES = 8e9
@@ -92,14 +92,14 @@ def sameness(shop: Workshop) -> None:
             shop.breadcrumb.drop(cell.id, "sameness", done)
             truth, true_gradients = oracles[key]
             found, gradients, parameters = _answers(shop, small, str(cell.conditions.get("dtype", "float32")))
-            tolerance = tolerance_of(shop.system, cell.variant, small.conditions)
+            allowed = tolerances(shop.system, cell.variant, small.conditions, shop.part.mode)
             shop.write(
                 Sameness(
                     cell=cell.id,
                     error=guards.relative_error(found, truth),
-                    tolerance=tolerance,
+                    tolerance=allowed.outputs,
                     gradient_error=guards.gradient_error(gradients, true_gradients) if true_gradients else None,
-                    gradient_tolerance=tolerance * shop.system.gradient_slack if true_gradients else None,
+                    gradient_tolerance=allowed.gradients if true_gradients else None,
                     at=at,
                     output_digest=guards.digest(sorted(found.items())),
                     parameter_digest=guards.digest(sorted(parameters.items())),
@@ -108,10 +108,23 @@ def sameness(shop: Workshop) -> None:
             )
 
 
-def tolerance_of(system: System, variant: Mapping[str, str], conditions: Mapping[str, Value]) -> float:
-    """Largest relative error allowed: what rounding and the levels add, times what the levels make of it."""
-    added = sum(one.tolerance.get(variant[one.name], 0.0) * one.growth(conditions) for one in system.switches)
-    return (system.rounding + added) * math.prod(one.gain.get(variant[one.name], 1.0) for one in system.switches)
+class Tolerances(NamedTuple):
+    """Largest relative errors allowed."""
+
+    outputs: float
+    gradients: float
+
+
+def tolerances(system: System, variant: Mapping[str, str], conditions: Conditions, mode: str) -> Tolerances:
+    """What rounding and the levels add, times what the levels make of it."""
+    levels = [(switch, variant[switch.name]) for switch in system.switches if switch.alive(variant, mode)]
+    added = sum(switch.tolerance.get(level, 0.0) * switch.growth(conditions) for switch, level in levels)
+    gains = {switch.name: switch.gain.get(level, 1.0) for switch, level in levels}
+    steep = {one.name: one.gradient_gain[level](conditions) for one, level in levels if level in one.gradient_gain}
+    error = system.rounding + added
+    return Tolerances(
+        error * math.prod(gains.values()), error * math.prod((gains | steep).values()) * system.gradient_slack
+    )
 
 
 def oracle_device(shop: Workshop, cell: Cell) -> dict[str, Value]:

@@ -28,7 +28,7 @@ QUANTITIES = {"time": "time", "peak_bytes": "peak memory", "saved_bytes": "memor
 
 
 def growth_section(run: Run) -> Section | None:
-    blocks = tuple(_block(plan, part, run) for plan, part in run.pairs() if part.growths)
+    blocks = tuple(_block(plan, part, run) for plan, part in _grown(run))
     if not blocks:
         return None
     lead = (
@@ -39,9 +39,14 @@ def growth_section(run: Run) -> Section | None:
     return Section("growth", "How it grows", lead, blocks)
 
 
+def _grown(run: Run) -> Iterator[tuple[Part, PartAnalysis]]:
+    """A part that is about readings varies its conditions for their sake."""
+    return ((plan, part) for plan, part in run.pairs() if part.growths and not plan.reads)
+
+
 def growth_sentences(run: Run) -> Iterator[str]:
     """Of whole calls, as the terminal says them."""
-    for plan, part in run.pairs():
+    for plan, part in _grown(run):
         title = f"{run.title(plan.name)}, " if run.title(plan.name) else ""
         yield from (f"{title}{_time(each)}" for each in _calls(part) if not plan.reads)
 
@@ -167,14 +172,19 @@ def _table(found: Sequence[Growth]) -> Table:
             Entry(_exponent(each.last)),
             Entry(mark=MARKS[each.last_word]),
             Entry(" → ".join(numbers.fixed(100 * end.point, 0) for end in each.fixed)),
-            Entry(numbers.bound(each.line_misfit)),
-            Entry(numbers.bound(each.power_misfit)),
+            Entry(_misfit(each.line_misfit)),
+            Entry(_misfit(each.power_misfit)),
             Entry(" / ".join(numbers.brief(value * factor) for value in each.measured)),
         )
         for each in found
     )
     kind = "time" if timed else "memory"
     return Table(f"Exponents of {kind} in {label(found[0].condition)}", columns, rows, folded=True)
+
+
+def _misfit(value: float) -> str:
+    """In per cent; what is rounding alone is none."""
+    return "0" if value < 1e-9 else numbers.bound(value)
 
 
 def _exponent(of: Interval) -> str:

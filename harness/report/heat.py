@@ -1,4 +1,4 @@
-"""Panels of fields, one a combination of what stands on neither axis: the larger the share, the darker the field.
+"""Panels of fields, one a combination of what stands on neither axis; the larger the share, the stronger its colour.
 
 Its number stands in every field, and a mark where the stated share holds or may hold, so that nothing is told by colour
 alone.
@@ -15,7 +15,7 @@ from harness.report.text import bare, shorten
 
 FIELD_WIDTH, FIELD_HEIGHT, GAP = 84.0, 34.0, 26.0
 HEAD, FOOT, LINE = 26.0, 48.0, 16.0
-"""Heights of a line of a panel's title with what stands above the fields, and of the axis below them."""
+"""Heights of a title of one line, of the axis below the fields, and of a title's second line."""
 LETTER = 6.6
 STEPS = 10
 
@@ -27,20 +27,20 @@ def draw_heat(plot: HeatMap, width: float) -> tuple[list[str], float]:
     each = min(FIELD_WIDTH, (width - margin) / columns)
     panel_width = margin + columns * each
     abreast = max(1, int((width + GAP) // (panel_width + GAP)))
-    height = HEAD + LINE + FIELD_HEIGHT * len(plot.up) + FOOT
+    titles = [_title(panel.title, int(panel_width / LETTER)) for panel in plot.panels]
+    head = HEAD + LINE * (max(map(len, titles)) - 1)
+    height = head + FIELD_HEIGHT * len(plot.up) + FOOT
     body = [svg.text(0, 14, plot.up_axis, cls="axis")]
-    for number, panel in enumerate(plot.panels):
+    for number, (panel, title) in enumerate(zip(plot.panels, titles, strict=True)):
         left = (number % abreast) * (panel_width + GAP)
         top = 18 + (number // abreast) * height
-        body += _panel(plot, panel, left, top, margin, each)
+        body += [svg.text(left, top + 16 + LINE * line, words, cls="heading") for line, words in enumerate(title)]
+        body += _panel(plot, panel, left + margin, top + head, each)
     return body, 18 + height * -(-len(plot.panels) // abreast)
 
 
-def _panel(plot: HeatMap, panel: HeatPanel, left: float, top: float, margin: float, each: float) -> Iterator[str]:
-    room = int((margin + each * len(plot.across)) / LETTER)
-    for number, words in enumerate(_title(panel.title, room)):
-        yield svg.text(left, top + 16 + LINE * number, words, cls="heading")
-    start, above = left + margin, top + HEAD + LINE
+def _panel(plot: HeatMap, panel: HeatPanel, start: float, above: float, each: float) -> Iterator[str]:
+    """Its fields, the first row at the bottom, with the values of both axes; `start` and `above` are their corner."""
     for row, (label, fields) in enumerate(zip(reversed(plot.up), reversed(panel.rows), strict=True)):
         y = above + row * FIELD_HEIGHT
         yield svg.text(start - 8, y + FIELD_HEIGHT / 2 + 4, label, cls="tick", anchor="end")

@@ -112,7 +112,7 @@ def _figure(of: ShareMap, run: Run) -> Figure:
     return Figure(
         f"map-{slug(of.stage)}",
         f"Share of {label(of.stage)}, %",
-        f"The larger the share, the darker the field.{marks} The numbers with their intervals are in the table.",
+        f"The larger the share, the stronger the colour.{marks} The numbers with their intervals are in the table.",
         plot,
     )
 

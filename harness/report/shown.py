@@ -146,7 +146,7 @@ class Panels:
 
 @dataclass(frozen=True)
 class Field:
-    """`level`, from 0 to 1, is how dark it is."""
+    """`level`, from 0 to 1, is how strong its colour is."""
 
     text: str
     level: float | None

@@ -3,15 +3,17 @@ after l layers.
 
     (1) variance_after_first, _half, _last   mean |psi^l|^2 / mean |psi^0|^2 for l = 1, L/2 (at least 1), L
     (2) variance_growth      e^b, b the slope of the least squares line through ln mean |psi^l|^2, l = 0..L
-    (3) branch_alignment     Re <psi^l, d> / (|psi^l| |d|), d = psi^(l+1) - psi^l; mean over layers. 0 where branches are
-                             independent of the stream, as the rule 1/sqrt(L) assumes
+    (3) branch_alignment     Re <psi^l, d> / (|psi^l| |d|), d = psi^(l+1) - psi^l; mean over layers. 0 where branches
+                             are independent of the stream, as the rule 1/sqrt(L) assumes
+        branch_variance_first, _last   mean |branch|^2 of the first and the last layer, before it is scaled; 1 at any
+                             depth is the other half of that rule
     (4) phase_error          mean over entries of |angle(norm(z) conj z)|, degrees, z = psi^0 at the first layer's norm
         phase_error_aligned  the same for z = |psi^0|: rows as far from circular as rows can be
     (5) memory_span          1 / mean(-ln |A|) over tokens, states and layers: tokens
         log_decay            ln mean(-ln |A|), the documents' log_A_mag
-    (6) retention_third, _half   a state carried into the text has the energy e_t = prod_(j <= t) |A_j|^2 after t tokens:
-                             sum_(t < d) e_t / sum_t e_t for d = S/3, S/2, the text repeated without end; mean over
-                             states and layers.  1 - e^(-2d/tau) for a constant |A| = e^(-1/tau)
+    (6) retention_third, _half   a state carried into the text has the energy e_t = prod_(j <= t) |A_j|^2 after t
+                             tokens: sum_(t < d) e_t / sum_t e_t for d = S/3, S/2, the text repeated without end; mean
+                             over states and layers.  1 - e^(-2d/tau) for a constant |A| = e^(-1/tau)
         amplitude_third, _half   the same with sqrt(e_t): 1 - e^(-d/tau)
     (7) state_energy         mean |h|^2 after the last token, over states and layers
         state_growth         (7) over the same after half of the text; one position each, so it moves with the text
@@ -22,6 +24,7 @@ after l layers.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +36,13 @@ DEGREES = 180 / math.pi
 
 
 def read(mixer: Mixer, psi: Tensor) -> dict[str, float]:
-    stream, rates, halfway, final = [psi], [], [], []
+    stream, rates, branches, halfway, final = [psi], [], [], [], []
     for layer in mixer.layers:
         entering = stream[-1]
-        with layer.state_space.register_forward_hook(lambda space, given, _: rates.append(rate(space, given[0]))):
+        with (
+            layer.state_space.register_forward_hook(lambda space, given, _: rates.append(rate(space, given[0]))),
+            layer.output.register_forward_hook(lambda _, __, branch: branches.append(mean_square(branch))),
+        ):
             after, carried = layer(entering)
         _, earlier = layer(entering[:, : (psi.shape[1] + 1) // 2])
         stream.append(after)
@@ -45,7 +51,9 @@ def read(mixer: Mixer, psi: Tensor) -> dict[str, float]:
     norm = mixer.layers[0].norm
     return {
         **variances([mean_square(each) for each in stream]),
-        "branch_alignment": mean([alignment(before, after) for before, after in zip(stream, stream[1:], strict=False)]),
+        "branch_alignment": mean([alignment(before, after) for before, after in pairwise(stream)]),
+        "branch_variance_first": branches[0],
+        "branch_variance_last": branches[-1],
         "phase_error": phase_error(norm, psi),
         "phase_error_aligned": phase_error(norm, torch.complex(psi.abs(), torch.zeros_like(psi.real))),
         **memory(rates),

@@ -16,13 +16,13 @@ class Counts:
     def holdings(self, variant: Variant, conditions: Conditions, mode: str) -> Holdings:
         import torch
 
-        from sem_impl.memory import ASSUMED, Undrawn, count
+        from sem_impl.memory import ASSUMED, FEW, Undrawn, count
 
         if mode not in self.counting:
             raise ValueError(f"mode {mode} cannot be counted; {', '.join(self.counting)} can")
         dtype = str(conditions.get("dtype", "float32"))
         found = count(
-            lambda: self.made(Undrawn(0, getattr(torch, dtype)), {**variant, **ASSUMED}, conditions),
+            lambda: self.made(Undrawn(0, getattr(torch, dtype)), {**variant, **ASSUMED}, {**conditions, **FEW}),
             self.batch({**conditions, "device": "cpu"}, 0, dtype).inputs,
             lambda model, inputs: self.run(model, Batch(inputs), mode),
             self.stages,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.system import Conditions, Variant
@@ -26,14 +27,14 @@ class Learns:
             raise ValueError(f"steps {steps}, base rate {rate:g}; steps from 0 and a rate between 0 and 1 would do")
         return Learner(self.build(variant, conditions, seed), variant, conditions, seed, steps=steps, base_rate=rate)
 
-    def restore(self, file: Path) -> Any:
+    def restore(self, file: Path, place: Conditions = MappingProxyType({})) -> Any:
         from sem_impl.training import files
 
         content = files.load(file)
         self._check(file, content)
         learner = self.begin(
             content["variant"],
-            content["conditions"],
+            {**content["conditions"], **place},
             content["seed"],
             steps=content["steps"],
             base_rate=content["base_rate"],

@@ -19,6 +19,8 @@ MIXER = (
     Probe("variance_after_last", "", "the same after all layers"),
     Probe("variance_growth", "", "factor per layer, fitted over all layers"),
     Probe("branch_alignment", "", "cosine between the stream and what a layer adds, mean over layers"),
+    Probe("branch_variance_first", "", "mean |branch|^2 of the first layer, before it is scaled"),
+    Probe("branch_variance_last", "", "the same of the last layer"),
     Probe("phase_error", "degrees", "by which the first norm turns an entry, mean over entries"),
     Probe("phase_error_aligned", "degrees", "the same for the input with all phases 0"),
     Probe("memory_span", "tokens", "1 / mean(-ln |A|)"),
@@ -33,7 +35,7 @@ MIXER = (
     Probe("response_lag", "tokens", "mean distance of that change from the first token"),
 )
 HEAD = (
-    Probe("rank_bound", "", "largest rank of the logits (log_linear), of the form under the logarithm (born_quadratic)", True),
+    Probe("rank_bound", "", "largest rank of the head's form: of its logits before any logarithm", True),
     Probe("block_bound", "", "the same for a block of 12 entries of psi and 512 tokens", True),
     Probe("form_rank", "", "of that block's form: of its logits before any logarithm", True),
     Probe("logit_rank", "", "of that block's logits", True),

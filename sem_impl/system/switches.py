@@ -15,6 +15,8 @@ Gain of the head. With w ~ CN(0, 1) and |psi| = 1 the amplitude a = <w, psi> is 
 2-norm, a is by d ~ CN(0, r^2). `born_quadratic` makes of it ln(x + f), x = |a|^2 exponential with mean 1, f = 1e-6:
     E |2 Re(conj(a) d)/(x + f)|^2 = 2 r^2 E x/(x + f)^2 = 2 r^2 (-ln f - gamma - 1),  E ln^2 x = gamma^2 + pi^2/6
 The root of their ratio over r is BORN_GAIN = 3.5, gamma Euler's constant. `log_linear` is linear but for its bias: 1.
+Into gradients a enters as 1/a, for the target of each of N tokens (elsewhere the softmax takes it away again): off by
+r/|a|, most where |a|^2 is smallest, about 1/N. There that token outweighs the others, so the gain is sqrt(N).
 """
 
 import math
@@ -34,6 +36,10 @@ def growth(conditions: Conditions) -> float:
     layers = int(conditions["propagator_layers"])
     right_side = math.sqrt(1 + (float(conditions["dt"]) / 2 * LAMBDA) ** 2)
     return right_side * sum(KERR_GAIN**layer for layer in range(layers))
+
+
+def steepest(conditions: Conditions) -> float:
+    return math.sqrt(float(conditions["batch_size"]) * float(conditions["seq_len"]))
 
 
 def iterates(variant: Variant) -> bool:
@@ -168,6 +174,7 @@ HEAD = (
         source="sem_p0_issues 4",
         doc="ln(|<w, psi>|^2), or W_r Re psi + W_i Im psi + b",
         gain={"born_quadratic": BORN_GAIN},
+        gradient_gain={"born_quadratic": steepest},
     ),
     Switch(
         name="loss",

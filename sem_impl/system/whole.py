@@ -45,10 +45,7 @@ class Sem(Learns, Counts):
     """A value passes some 20 operations in each of 8 mixer layers and 30 outside them, each rounding once."""
     gradient_slack = 2 * KERR_GAIN * 7
     """A gradient sums, over tokens, products of a forward value and an adjoint, both in error (2); the adjoint passes
-    the Kerr phase's Jacobian once more than the output does (KERR_GAIN); the sum may cancel (7, our allowance: in the
-    scalars of the magnitude gates it cancels to about a fifth). Under `born_quadratic` a target's amplitude a enters as
-    1/a, so that over N tokens the worst one, |a|^2 about 1/N, makes errors sqrt(N/ln N) times larger: 9 at 512 tokens,
-    while what is allowed is 3.5 times these 31."""
+    the Kerr phase's Jacobian once more than the output does (KERR_GAIN); the sum may cancel (7, our allowance)."""
     order = Order("tokens", 1, "logits", 1, leaks=lambda variant: variant["transport"] == "sequence")
 
     def estimate(self, variant: Variant, conditions: Conditions, mode: str) -> Estimate:

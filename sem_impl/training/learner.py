@@ -13,6 +13,10 @@ from sem_impl.training import data, files
 from sem_impl.training.loop import Training, Update, judge
 
 
+PLACE = ("device", "threads")
+"""Conditions that say where a model is, not what it is."""
+
+
 class Judged(NamedTuple):
     """Nats per token, on text that is held out."""
 
@@ -22,7 +26,9 @@ class Judged(NamedTuple):
 
 
 class Learner:
-    """variant, conditions, seed: what `model` was built from. Its batches are `batch_size` windows of `seq_len`."""
+    """variant, conditions, seed: what `model` was built from. Its batches are `batch_size` windows of `seq_len`. Where
+    the conditions name `threads`, torch gets as many (sums, and so parameters, depend on their number); these and the
+    device are not saved."""
 
     def __init__(
         self,
@@ -34,9 +40,12 @@ class Learner:
         steps: int,
         base_rate: float,
     ) -> None:
-        self.made = {"variant": dict(variant), "conditions": dict(conditions), "seed": seed, "base_rate": base_rate}
+        own = {name: value for name, value in conditions.items() if name not in PLACE}
+        self.made = {"variant": dict(variant), "conditions": own, "seed": seed, "base_rate": base_rate}
         self.rows, self.length = int(conditions["batch_size"]), int(conditions["seq_len"]) + 1
         self.device = next(model.parameters()).device
+        if "threads" in conditions:
+            torch.set_num_threads(int(conditions["threads"]))
         self.training = Training(model, variant["learning_rate"], steps=steps, base_rate=base_rate)
 
     @property
