@@ -51,7 +51,7 @@ class Place:
     """None: the system's first."""
 
     def conditions(self, system: Learning) -> Conditions:
-        given = {"threads": self.threads, "device": self.device or system.devices[0]}
+        given: dict[str, Value] = {"threads": self.threads, "device": self.device or system.devices[0]}
         return {name: _checked(system, f"--{name}", name, value) for name, value in given.items()}
 
 
@@ -65,7 +65,7 @@ def train(
     seed: int | None,
     base_rate: float | None,
     say: Say,
-    place: Place = Place(),  # noqa: B008 - frozen
+    place: Place = Place(),
 ) -> Path:
     """Train and keep the model; the file it is in. Goes on from the checkpoint where there is one."""
     learning = _learning(system)
@@ -97,7 +97,7 @@ def generate(
     seed: int,
     sampling: Mapping[str, float],
     say: Say,
-    place: Place = Place(),  # noqa: B008 - frozen
+    place: Place = Place(),
 ) -> Iterator[str]:
     """The prompt and what follows, in pieces that are safe to print."""
     learning = _learning(system)

@@ -26,6 +26,8 @@ PASSES = 3
 MOMENTS = 2
 CHECKPOINTED = 2
 """Layers from one checkpoint to the next."""
+CHUNK = 1 << 22
+"""Logits of a block of the loss `chunked`."""
 NORM = {"layer_norm": 4, "complex_rms": 1}
 """Parameters by level, each times D."""
 
@@ -144,5 +146,7 @@ def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item:
     layers = 24 * d.layers
     if variant["checkpointing"] == "every_k":
         layers = 24 * min(CHECKPOINTED, d.layers) + math.ceil(d.layers / CHECKPOINTED)
+    if variant["loss"] == "chunked":
+        logits = min(logits, item * max(CHUNK, d.vocabulary))
     saved = layers * complex_D + 4 * complex_P * (d.propagator_layers + 1)
     return item * parameters(variant, d) + saved + max(solver, 3 * logits)

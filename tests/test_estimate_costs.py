@@ -9,9 +9,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sem_impl import costs
-from sem_impl.estimate import UPDATE
+from sem_impl.checkpointing import K
+from sem_impl.estimate import CHECKPOINTED, CHUNK, UPDATE
 from sem_impl.hamiltonian import OFFSETS, dense
 from sem_impl.least import least_products
+from sem_impl.loss import ENTRIES
 from sem_impl.sizes import INFERENCE, TRAINING, Dimensions
 from sem_impl.solve import chebyshev_coefficients
 from sem_impl.system import SEM, SEM_PROPAGATOR
@@ -388,4 +390,5 @@ def test_checkpoints_cost_a_forward_pass_of_the_mixer_more_and_keep_less():
             assert again[mode].activation_bytes < plain[mode].activation_bytes
         else:
             assert plain[mode] == again[mode]
+    assert (CHECKPOINTED, CHUNK) == (K, ENTRIES)
     assert plain["train_update"].parameter_bytes == 3 * plain["train_step"].parameter_bytes

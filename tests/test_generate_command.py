@@ -74,7 +74,7 @@ def test_what_is_trained_is_what_was_asked_for(semh):
     semh("train", *FAKE, *words, "--steps", "1", "--seed", "7", "--base-rate", "0.5", "--out", "mine.pt")
     made = kept("mine.pt")["made"]
     assert made["variant"] == {"pace": "slow", "label": "old"}
-    assert made["conditions"] == {"width": 8, "rows": 3, "dt": 0.01, "threads": 1}
+    assert made["conditions"] == {"width": 8, "rows": 3, "dt": 0.01, "threads": 1, "device": "virtual"}
     assert (made["seed"], made["base_rate"]) == (7, 0.5)
 
 
@@ -109,6 +109,7 @@ def test_going_on_may_write_elsewhere_and_leaves_the_first_file(semh):
     Path("model.pt").write_text(json.dumps({"made": {}, "steps": 5, "step": 2}))
     assert semh("train", *FAKE, "--checkpoint", "model.pt", "--out", "next.pt").code == 0
     assert (kept()["step"], kept("next.pt")["step"]) == (2, 5)
+    assert kept("next.pt")["made"] == {"threads": 1, "device": "virtual"}  # where it goes on, not where it began
 
 
 def test_a_file_that_is_there_is_never_written_over(semh):
@@ -189,14 +190,9 @@ BAD = [
     (("train", *FAKE, "--switch", "tempo=slow"), "--switch tempo: no switch 'tempo'; parrot offers pace, label"),
     (("train", *FAKE, "--switch", "pace"), "--switch 'pace': no name and value; NAME=VALUE would do"),
     (("train", *FAKE, "--set", "dt=9e9"), "--set dt=9e9: 9000000000.0 is above the range; dt takes a number from"),
-    (
-        ("train", *FAKE, "--set", "dtype=float64"),
-        "--set dtype: only a run has it; parrot offers width, rows, dt, threads",
-    ),
-    (
-        ("train", *FAKE, "--set", "threads=0"),
-        "--set threads=0: 0 is below the range; threads takes a whole number from",
-    ),
+    (("train", *FAKE, "--set", "threads=2"), "--set threads: a condition of runs; parrot offers width, rows, dt"),
+    (("train", *FAKE, "--threads", "9999"), "--threads: 9999 is above the range; threads takes a whole number from 1"),
+    (("generate", *FAKE, "--device", "cuda"), "--device: no device 'cuda'; parrot offers virtual"),
     (
         ("train", "--system", "tests.learning_fakes:HUGE"),
         "GB may be used here; a smaller --size or batch_size would do",

@@ -99,7 +99,9 @@ def test_tables_with_and_without_numbers_never_meet():
 
 
 def test_a_mode_that_cannot_be_counted_is_refused_in_words():
-    with pytest.raises(ValueError, match="mode train_update cannot be counted; forward, prefill, train_step, decode can"):
+    with pytest.raises(
+        ValueError, match="mode train_update cannot be counted; forward, prefill, train_step, decode can"
+    ):
         SEM.holdings(FAST, SIZE, "train_update")
 
 

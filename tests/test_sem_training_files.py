@@ -56,6 +56,17 @@ def test_a_restored_model_is_that_of_its_variant_and_conditions(tmp_path):
     assert model.propagator.evolve.settings.a == 0.15
 
 
+def test_where_a_model_was_is_not_kept(tmp_path):
+    threads = torch.get_num_threads()
+    learner(conditions=SMALL | {"device": "cpu", "threads": threads}).save(tmp_path / "kept.pt")
+    assert not {"device", "threads"} & files.load(tmp_path / "kept.pt")["conditions"].keys()
+    try:
+        SEM.restore(tmp_path / "kept.pt", {"threads": threads + 1})
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_file_is_read_without_running_code(kept):
     class Planted:
         def __reduce__(self):

@@ -23,9 +23,7 @@ DEVICE_STREAM = 1 << 25  # 128 MB: beyond the cache of a large accelerator
 
 
 class Canary(Protocol):
-    def sing(self, times: int = TIMES) -> None:
-        """`times` 1 is enough to warm the caches for a whole song."""
-        ...
+    def sing(self) -> None: ...
 
 
 def canary_of(clock: Clock) -> Canary:
@@ -45,8 +43,8 @@ class HostCanary:
         self.left, self.right, self.stream = _numbers(SIZE, STREAM)
         self.product, self.sink = np.empty_like(self.left), np.empty_like(self.stream)
 
-    def sing(self, times: int = TIMES) -> None:
-        for _ in range(times):
+    def sing(self) -> None:
+        for _ in range(TIMES):
             np.matmul(self.left, self.right, out=self.product)
             np.multiply(self.stream, 0.5, out=self.sink)
 
@@ -60,8 +58,8 @@ class DeviceCanary:
         self.left, self.right, self.stream = (torch.from_numpy(array).to(device) for array in numbers)
         self.product, self.sink = torch.empty_like(self.left), torch.empty_like(self.stream)
 
-    def sing(self, times: int = TIMES) -> None:
-        for _ in range(times):
+    def sing(self) -> None:
+        for _ in range(TIMES):
             self.torch.matmul(self.left, self.right, out=self.product)
             self.torch.mul(self.stream, 0.5, out=self.sink)
 
@@ -70,5 +68,5 @@ class VirtualCanary:
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
 
-    def sing(self, times: int = TIMES) -> None:
-        self.clock.advance(1e-3 * times / TIMES)
+    def sing(self) -> None:
+        self.clock.advance(1e-3)

@@ -167,15 +167,17 @@ class _Bench:
         shop = self.shop
         seed = (shop.plan.seed, shop.process.trial, shop.process.group)
         places = block_order(self.cells, staged=self.staged, seed=seed, block=number, long=self.long)
-        samples: list[Sample] = [self._canary(0)]
         last = {(self.family_of[cell], arm): cell for cell, arm in places}
+        if places:
+            self._call_untimed(places[-1][0], f"block {number + 1}/{shop.part.blocks}", 0.2)
+        samples: list[Sample] = [self._canary(0)]
         here: tuple[str, Arm] | None = None
         for position, (cell, arm) in enumerate(places, start=1):
             done = 0.2 + 0.8 * (number + position / (len(places) + 1)) / shop.part.blocks
             doing = f"block {number + 1}/{shop.part.blocks}"
             if here != (self.family_of[cell], arm):
                 here = self.family_of[cell], arm
-                self._return_to(last[here], doing, done)
+                self._call_untimed(last[here], doing, done)
             if cell in shop.failed:
                 continue
             with shop.guarded(cell, doing, done):
@@ -199,21 +201,21 @@ class _Bench:
             return True
         return bool(abs(np.log(first / np.median(others))) <= DRIFT)
 
-    def _return_to(self, last: str, doing: str, done: float) -> None:
-        """One untimed call where a block comes to other cells: the first call after a stranger's pays for cold caches,
+    def _call_untimed(self, cell: str, doing: str, done: float) -> None:
+        """Where a block begins, and where it comes to other cells: the first call after a stranger's pays for cold caches,
         and being first is no cell's doing. The cell that comes last makes it, so that all follow one of their own kind
-        and none itself. A call over 100 ms hardly notices."""
-        if last in self.shop.failed or self.warm_ups[last].typical_s > SLOW_CALL_S:
+        and none itself, and both canaries of a block follow the same cell. A call over 100 ms hardly notices."""
+        if cell in self.shop.failed or self.warm_ups[cell].typical_s > SLOW_CALL_S:
             return
         start = time.perf_counter()
-        with self.shop.guarded(last, doing, done):
-            self.residents[last].prepare()
-            self.residents[last].call()
+        with self.shop.guarded(cell, doing, done):
+            self.residents[cell].prepare()
+            self.residents[cell].call()
             self.clock.synchronise()
         self.shop.sampled_s += time.perf_counter() - start
 
     def _canary(self, position: int) -> Sample:
-        self.canary.sing(1)  # untimed: after a model's call the first song pays for cold caches, after a song none does
+        self.canary.sing()  # untimed: after a model's call the first song pays for cold caches, after a song none does
         timing = self._timed(self.canary.sing)
         return Sample(cell="canary", arm="canary", position=position, **timing._asdict())
 

@@ -12,7 +12,6 @@ from sem_impl.sampler import Sampling
 from sem_impl.training import data, files
 from sem_impl.training.loop import Training, Update, judge
 
-
 PLACE = ("device", "threads")
 """Conditions that say where a model is, not what it is."""
 
