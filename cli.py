@@ -323,14 +323,15 @@ def train(
     device: DeviceOption = None,
 ) -> None:
     """Train a system on its text and keep it in a checkpoint. Measures nothing."""
-    from harness.learning import Fresh, Place
+    from harness.asked import Asked
+    from harness.learning import Place
     from harness.learning import train as learn
 
-    fresh = Fresh(size, variant, tuple(switch or ()), tuple(set_ or ()))
+    asked = Asked(size, variant, tuple(switch or ()), tuple(set_ or ()))
     try:
         file = learn(
             system,
-            fresh,
+            asked,
             checkpoint=checkpoint,
             out=out,
             steps=steps,
@@ -375,7 +376,8 @@ def generate(
 
     Sampler options are listed in the order in which they act.
     """
-    from harness.learning import Fresh, Place
+    from harness.asked import Asked
+    from harness.learning import Place
     from harness.learning import generate as draw
 
     sampling = {
@@ -389,10 +391,10 @@ def generate(
         "min_p": min_p,
         "typical": typical,
     }
-    fresh = Fresh(size, variant, tuple(switch or ()), tuple(set_ or ()))
+    asked = Asked(size, variant, tuple(switch or ()), tuple(set_ or ()))
     for piece in draw(
         system,
-        fresh,
+        asked,
         checkpoint=checkpoint,
         prompt=prompt,
         tokens=tokens,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import codecs
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.asked import Asked, conditions_of, pairs, variant_of
 from harness.conditions import PROCESS_CONDITIONS, RefusedError, check_condition
 from harness.errors import StoreError, UsageError, offer, shown
 from harness.grouping import budget_bytes
@@ -20,7 +21,6 @@ from harness.progress import duration
 from harness.records import Value
 from harness.system import OPTIMISER, Conditions, Learner, Learning, Variant, stages_in
 from harness.systems import load_system, system_names
-from harness.yamlfile import core_scalar
 
 Say = Callable[[str], None]
 
@@ -28,18 +28,6 @@ SAVED_EVERY = 100
 """Training steps."""
 LINES = 20
 """Of progress, about."""
-
-
-@dataclass(frozen=True)
-class Fresh:
-    """What an untrained model is built from, as it was asked for."""
-
-    size: str | None = None
-    variant: str | None = None
-    levels: Sequence[str] = ()
-    """SWITCH=LEVEL"""
-    settings: Sequence[str] = ()
-    """CONDITION=VALUE"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Place:
 
 def train(
     system: str | None,
-    fresh: Fresh,
+    asked: Asked,
     *,
     checkpoint: Path | None,
     out: Path | None,
@@ -70,14 +58,14 @@ def train(
     """Train and keep the model; the file it is in. Goes on from the checkpoint where there is one."""
     learning = _learning(system)
     if checkpoint is not None:
-        if fresh != Fresh() or (steps, seed, base_rate) != (None, None, None):
+        if asked != Asked() or (steps, seed, base_rate) != (None, None, None):
             raise UsageError("--checkpoint says what is trained and how; it goes with --system and --out alone")
         file, learner = out or checkpoint, _restored(learning, checkpoint, place)
         if learner.step == learner.steps:
             raise UsageError(f"{checkpoint} is finished, all {learner.steps} steps are done; a new training would do")
     else:
         file = out or Path("model.pt")
-        learner = _begun(learning, fresh, place, 300 if steps is None else steps, seed or 0, base_rate)
+        learner = _begun(learning, asked, place, 300 if steps is None else steps, seed or 0, base_rate)
     if file != checkpoint and file.exists():
         raise UsageError(f"{file} is there already; another --out, or --checkpoint {file} to go on, would do")
     _save(learner, file)
@@ -89,7 +77,7 @@ def train(
 
 def generate(
     system: str | None,
-    fresh: Fresh,
+    asked: Asked,
     *,
     checkpoint: Path | None,
     prompt: str,
@@ -101,10 +89,10 @@ def generate(
 ) -> Iterator[str]:
     """The prompt and what follows, in pieces that are safe to print."""
     learning = _learning(system)
-    if checkpoint is not None and fresh != Fresh():
+    if checkpoint is not None and asked != Asked():
         raise UsageError("--checkpoint says what the model is; it goes with --system, the prompt and the sampler alone")
     learner = (
-        _restored(learning, checkpoint, place) if checkpoint is not None else _begun(learning, fresh, place, 0, 0, None)
+        _restored(learning, checkpoint, place) if checkpoint is not None else _begun(learning, asked, place, 0, 0, None)
     )
     if learner.step:
         say(f"trained for {learner.step} of {learner.steps} steps")
@@ -142,8 +130,9 @@ def _learning(ref: str | None) -> Learning:
     return found
 
 
-def _begun(system: Learning, fresh: Fresh, place: Place, steps: int, seed: int, base_rate: float | None) -> Learner:
-    variant, conditions = _variant(system, fresh), {**_conditions(system, fresh), **place.conditions(system)}
+def _begun(system: Learning, asked: Asked, place: Place, steps: int, seed: int, base_rate: float | None) -> Learner:
+    variant = variant_of(system, asked, system.learns)
+    conditions = {**_conditions(system, asked), **place.conditions(system)}
     with _usable():
         _refuse_too_large(system, variant, conditions, training=steps > 0)
         return system.begin(variant, conditions, seed, steps=steps, base_rate=base_rate)
@@ -168,32 +157,12 @@ def _restored(system: Learning, file: Path, place: Place) -> Learner:
             raise UsageError(f"{file} cannot be read: {error.strerror}; `semh train` writes a checkpoint") from None
 
 
-def _variant(system: Learning, fresh: Fresh) -> Variant:
-    if fresh.variant is not None and fresh.variant not in system.variants:
-        raise UsageError(f"no variant {shown(fresh.variant)}; {offer(fresh.variant, system.name, system.variants)}")
-    variant = dict(system.learns if fresh.variant is None else system.variants[fresh.variant])
-    levels = {switch.name: switch.levels for switch in system.switches}
-    for name, level in _pairs("--switch", fresh.levels, "method=cocg"):
-        if name not in levels:
-            raise UsageError(f"--switch {name}: no switch {shown(name)}; {offer(name, system.name, levels)}")
-        if level not in levels[name]:
-            raise UsageError(f"--switch {name}: no level {shown(level)}; {offer(level, system.name, levels[name])}")
-        variant[name] = level
-    return variant
-
-
-def _conditions(system: Learning, fresh: Fresh) -> Conditions:
-    found = {condition.name: condition.default for condition in system.conditions}
-    if fresh.size is not None and fresh.size not in system.sizes:
-        raise UsageError(f"no size {shown(fresh.size)}; {offer(fresh.size, system.name, system.sizes)}")
-    sizes = list(system.sizes)
-    size = fresh.size or (sizes[0] if sizes else None)
-    conditions: dict[str, int | float | str | bool] = {**found, **(system.sizes[size] if size else {})}
-    for name, text in _pairs("--set", fresh.settings, "dt=0.5"):
+def _conditions(system: Learning, asked: Asked) -> Conditions:
+    own = [condition.name for condition in system.conditions]
+    for name, _ in pairs("--set", asked.settings, "dt=0.5"):
         if name in PROCESS_CONDITIONS:
-            raise UsageError(f"--set {name}: a condition of runs; {offer(name, system.name, found)}")
-        conditions[name] = _checked(system, f"--set {name}={text}", name, core_scalar(text))
-    return conditions
+            raise UsageError(f"--set {name}: a condition of runs; {offer(name, system.name, own)}")
+    return conditions_of(system, asked, next(iter(system.sizes), None))
 
 
 def _checked(system: Learning, option: str, name: str, value: Value) -> Value:
@@ -201,14 +170,6 @@ def _checked(system: Learning, option: str, name: str, value: Value) -> Value:
         return check_condition(system, name, value)
     except RefusedError as refused:
         raise UsageError(f"{option}: {refused}") from None
-
-
-def _pairs(option: str, given: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
-    for pair in given:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"{option} {shown(pair)}: no name and value; NAME=VALUE would do, such as {example}")
-        yield name, value
 
 
 def _advance(learner: Learner, file: Path, say: Say) -> None:

@@ -311,7 +311,7 @@ class Span:
 class Holdings:
     tensors: Sequence[Held]
     spans: Mapping[str, Span]
-    """`head`, and where there is a backward pass `head.backward`; the empty name stands for what lies between stages."""
+    """`head`, and where there is a backward pass `head.backward`; under the empty name what lies between stages."""
     parameter_bytes: int
     input_bytes: int
     assumed: str = ""

@@ -38,8 +38,13 @@ def power(amplitude: Tensor) -> Tensor:
     return torch.addcmul(re * re, im, im).add_(FLOOR)
 
 
+def log_power_adjoint(amplitude: Tensor, g: Tensor) -> Tensor:
+    """amplitude 2 g / power"""
+    return amplitude * power(amplitude).reciprocal_().mul_(g).mul_(2)
+
+
 class LogPower(torch.autograd.Function):
-    """ln of `power`. The amplitude alone is kept; its gradient is amplitude 2 g / power."""
+    """ln of `power`. The amplitude alone is kept."""
 
     @staticmethod
     def forward(ctx: Any, amplitude: Tensor) -> Tensor:
@@ -49,8 +54,7 @@ class LogPower(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> Tensor:
-        (amplitude,) = ctx.saved_tensors
-        return amplitude * power(amplitude).reciprocal_().mul_(g).mul_(2)
+        return log_power_adjoint(*ctx.saved_tensors, g)
 
 
 class Projection(nn.Module):
@@ -60,14 +64,19 @@ class Projection(nn.Module):
     bias: nn.Parameter | None
 
     def forward(self, direction: Tensor) -> Tensor:
-        return self.logits(linear(self.rows(direction), self.weight.flatten(1), self.bias))
+        amplitude = linear(self.rows(direction), self.weight.flatten(1), self.bias)
+        return self.logits(amplitude, keep=amplitude.requires_grad)
 
     def rows(self, direction: Tensor) -> Tensor:
         """What W is multiplied by: [.., 2P], or with axes before."""
         raise NotImplementedError
 
-    def logits(self, amplitude: Tensor) -> Tensor:
-        """Of what W gave; may overwrite it where no gradient is wanted."""
+    def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor:
+        """Of what W gave, which may be overwritten unless it is to be kept for `adjoint`."""
+        raise NotImplementedError
+
+    def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor:
+        """Of `logits`: the gradient at the amplitude, from g at the logits."""
         raise NotImplementedError
 
 
@@ -82,11 +91,14 @@ class BornQuadratic(Projection):
         re, im = direction.unflatten(-1, (-1, 2)).unbind(-1)
         return torch.stack((direction, torch.stack((im, -re), -1).flatten(-2)))
 
-    def logits(self, amplitude: Tensor) -> Tensor:
-        if amplitude.requires_grad:
+    def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor:
+        if keep:
             return LogPower.apply(amplitude)
         re, im = amplitude
         return re.square_().addcmul_(im, im).add_(FLOOR).log_()
+
+    def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor:
+        return log_power_adjoint(amplitude, g)
 
 
 class LogLinear(Projection):
@@ -99,8 +111,11 @@ class LogLinear(Projection):
     def rows(self, direction: Tensor) -> Tensor:
         return direction * self.sigma.exp()
 
-    def logits(self, amplitude: Tensor) -> Tensor:
+    def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor:  # noqa: ARG002 - one signature for all levels
         return amplitude
+
+    def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor:  # noqa: ARG002 - one signature for all levels
+        return g
 
 
 HEADS = {"born_quadratic": BornQuadratic, "log_linear": LogLinear}

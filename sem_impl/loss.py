@@ -2,7 +2,7 @@
 Source: topology report 2.1.
 
     (1) L = (1/n) sum_t (ln sum_v e^(l_tv) - l_(t, target)),  n = B S,  l = logits(rows W^T + b) (see `head`)
-    (2) dL/dl_tv = (softmax(l_t)_v - [v = target]) / n, and with G = dL/d(rows W^T):
+    (2) dL/dl_tv = (softmax(l_t)_v - [v = target]) / n, and with G = dL/d(rows W^T), the head's adjoint of it:
         dL/drows = G W,  dL/dW = G^T rows,  dL/db = sum_t G
 
 materialised  all logits at once. A training step holds up to three tensors of their size: logits, their log-softmax,
@@ -14,8 +14,7 @@ chunked       blocks of tokens, of about 4 million logits each. The gradients (2
               forward stage: compare the two together, or the call.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,31 +25,37 @@ ENTRIES = 1 << 22
 """Logits of a block, at most, but for one token's: 16 MiB in float32. Smaller blocks read W too often."""
 
 
+class Amplitudes(Protocol):
+    """What a head does with rows W^T + b."""
+
+    def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor: ...
+    def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor: ...
+
+
 def materialised(projection: nn.Module, direction: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(projection(direction).flatten(0, -2), targets.flatten())
 
 
 class Chunked(torch.autograd.Function):
-    """rows [.., n, 2P], W [V, 2P], b [V] or None, targets [n] -> L."""
+    """rows [.., n, 2P], W [V, 2P], b [V] or None, targets [n] -> L. `head` maps rows W^T + b to logits."""
 
     @staticmethod
-    def forward(
-        ctx: Any, rows: Tensor, W: Tensor, b: Tensor | None, targets: Tensor, logits: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, W: Tensor, b: Tensor | None, targets: Tensor, head: "Amplitudes") -> Tensor:
         wanted = ctx.needs_input_grad[:3]
         found = [torch.zeros_like(of) if want else None for of, want in zip((rows, W, b), wanted, strict=True)]
         loss = rows.new_zeros(())
         size = max(1, ENTRIES // len(W))
         for start in range(0, len(targets), size):
             span = slice(start, start + size)
-            block = rows[..., span, :]
-            amplitude = linear(block, W, b).requires_grad_(any(wanted))
-            with torch.set_grad_enabled(any(wanted)):
-                summed = cross_entropy(logits(amplitude), targets[span], reduction="sum") / len(targets)
-            loss += summed.detach()
+            block, own = rows[..., span, :], targets[span].unsqueeze(-1)
+            amplitude = linear(block, W, b)
+            logits = head.logits(amplitude, keep=any(wanted))
+            total = logits.logsumexp(-1, keepdim=True)
+            loss += (total - logits.gather(-1, own)).sum() / len(targets)
             if any(wanted):
-                (G,) = torch.autograd.grad(summed, amplitude)
-                _add(found, block, W, G, span)
+                g = logits.sub_(total).exp_().div_(len(targets))
+                g.scatter_add_(-1, own, g.new_full(own.shape, -1 / len(targets)))
+                _add(found, block, W, head.adjoint(amplitude, g), span)
         ctx.save_for_backward(*found)
         return loss
 
@@ -75,7 +80,7 @@ def _add(found: list[Tensor | None], block: Tensor, W: Tensor, G: Tensor, span: 
 
 def chunked(projection: nn.Module, direction: Tensor, targets: Tensor) -> Tensor:
     rows = projection.rows(direction.flatten(0, -2))
-    return Chunked.apply(rows, projection.weight.flatten(1), projection.bias, targets.flatten(), projection.logits)
+    return Chunked.apply(rows, projection.weight.flatten(1), projection.bias, targets.flatten(), projection)
 
 
 LOSSES = {"materialised": materialised, "chunked": chunked}

@@ -11,7 +11,8 @@ import pytest
 
 import cli
 from harness import learning
-from harness.learning import Fresh, printable
+from harness.asked import Asked
+from harness.learning import printable
 from harness.system import Learning
 from harness.systems import load_system
 from tests.learning_fakes import PARROT, Pupil
@@ -231,13 +232,13 @@ def test_the_real_system_is_trained_kept_and_drawn_from(tmp_path):
     small = ("width=16", "seq_len=8", "propagator_width=129", "candidates=8", "kept=4", "batch_size=64")
     file, heard = tmp_path / "model.pt", []
     options = {"steps": 2, "seed": 0, "base_rate": None}
-    learning.train(None, Fresh(settings=small), checkpoint=None, out=file, say=heard.append, **options)
+    learning.train(None, Asked(settings=small), checkpoint=None, out=file, say=heard.append, **options)
     assert [line.split(" · ")[0] for line in heard[:2]] == ["1/2", "2/2"]
     chain = {"temperature": 0.8, "top_p": 0.9}
     texts = [
         "".join(
             learning.generate(
-                None, Fresh(), checkpoint=file, prompt="The ", tokens=20, seed=seed, sampling=chain, say=heard.append
+                None, Asked(), checkpoint=file, prompt="The ", tokens=20, seed=seed, sampling=chain, say=heard.append
             )
         )
         for seed in (0, 0, 1)

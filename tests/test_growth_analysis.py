@@ -56,7 +56,7 @@ def test_a_planted_exponent_is_found_and_named(exponent, word):
     found = whole(world(times=power(exponent)))
     assert found.slope.low <= exponent <= found.slope.high
     assert found.slope.high - found.slope.low < 0.005
-    assert (found.slope.n, found.last.n) == (6, 6)
+    assert (found.slope.n, found.last.n, len(found.trials)) == (6, 6, 6)
     assert found.last.point == pytest.approx(exponent, abs=0.005)
     assert (found.word, found.last_word) == (word, word)
     assert found.measured[3] / found.measured[0] == pytest.approx(8**exponent, rel=0.005)
@@ -83,6 +83,12 @@ def test_every_stage_has_an_exponent_of_its_own():
     assert found["mixer", "forward"].slope.point == pytest.approx(2, abs=0.005)
     assert found["encoder", "backward"].slope.point == pytest.approx(1, abs=0.005)
     assert found["encoder", "forward"].measured[0] == pytest.approx(0.25 * 64e-5, rel=0.5)
+
+
+def test_a_stage_below_the_clock_has_no_exponent():
+    found = growths(world(stages={**STAGES, "encoder": 0.0}))
+    assert [one.stage for one in found] == ["", "mixer", "encoder"]
+    assert found[2].direction == "backward"
 
 
 def test_each_variant_grows_by_itself():
@@ -243,7 +249,7 @@ def test_bytes_grow_exactly():
     }
     saved = found["saved_bytes", "", "forward"]
     assert [end.point for end in saved.fixed] == pytest.approx([1000 / 1064, 1000 / 1512])
-    assert (saved.slope.n, saved.slope.low, saved.slack) == (1, saved.slope.high, 0.0)
+    assert (saved.slope.n, saved.slope.low, saved.slack, saved.trials) == (1, saved.slope.high, 0.0, ())
 
 
 def test_bytes_keep_their_word_in_smoke_but_not_with_wrong_outputs():

@@ -29,6 +29,7 @@ def real(*shape, seed=0):
 
 
 def close(found, truth, roundings):
+    found, truth = found.detach(), truth.detach()
     return float((found - truth).norm()) <= roundings * EPS * float(truth.norm())
 
 
@@ -200,4 +201,4 @@ def test_piece_by_piece_is_the_whole(layout, scan):
         pieces.append(out)
     assert close(torch.cat(pieces, 1), whole, 8 * 32)
     assert close(carried.state, end.state, 8 * 32)
-    assert torch.equal(carried.tail, end.tail) or close(carried.tail, end.tail, 8)
+    assert close(carried.tail, end.tail, 8)

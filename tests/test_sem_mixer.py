@@ -122,7 +122,9 @@ def test_state_energy_is_of_order_one_once_the_horizon_is_filled():
     step = torch.ones(64, dtype=torch.float64)
     A = torch.exp(torch.complex(-step * torch.nn.functional.softplus(layer.decay), layer.theta)).expand(64, 200, 64)
     with torch.no_grad():
-        h = layer.scan(A.contiguous(), layer.layout.grouped(y, layer.inward), torch.zeros(64, 64, dtype=torch.complex128))
+        h = layer.scan(
+            A.contiguous(), layer.layout.grouped(y, layer.inward), torch.zeros(64, 64, dtype=torch.complex128)
+        )
     # E|B y|^2 = 1 - e^(-2/tau) sums to 1 over the horizon; the 4 drawn matrices of 16 x 16 entries deviate by 1/32
     assert float(h[:, -50:].abs().square().mean()) == pytest.approx(1.0, abs=5 / 32)
 

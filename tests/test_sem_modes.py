@@ -2,8 +2,8 @@
 changes no parameter.
 
 Tolerances, as the 2-norm of a row's difference over that of the row. Two ways round every intermediate by a relative u
-each, and differently: a value passes some 20 operations in a layer, 30 outside. The state adds up terms of all phases over
-a horizon of S/3 tokens, and their errors in the same way: they grow alike. Together 2 (20 L + 30) u.
+each, and differently: a value passes some 20 operations in a layer, 30 outside. The state adds up terms of all phases
+over a horizon of S/3 tokens, and their errors in the same way: they grow alike. Together 2 (20 L + 30) u.
 """
 
 import itertools

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck
 from sem_impl.sinkhorn import SINKHORNS, Problem, blocks_of, tiled
 
 CONVERGED = 1e-3
-EXACT = 1e-14
+EXACT = 1e-13
 LEVELS = {"dense": SINKHORNS["dense"], "tiled": lambda *a, **k: tiled(*a, **k, tile=9)}
 """9 entries: a position or two a block, so that blocks meet everywhere."""
 
@@ -96,9 +96,9 @@ def test_gradient_is_that_of_the_unrolled_iteration(name, rows, length, candidat
     found = torch.autograd.grad(functional(name)(*inputs, weight), inputs)
     plan = unrolled_sinkhorn(distances(*inputs), 1.0, 200)
     truth = torch.autograd.grad((plan * weight).sum(), inputs)
-    # both have converged to 1e-14, of which the solve loses the condition of the coupling, here below 1e3
+    # both have converged to 1e-13, of which the solve loses the condition of the coupling, here below 1e3
     for mine, theirs in zip(found, truth, strict=True):
-        assert torch.allclose(mine, theirs, rtol=0, atol=1e-11 * float(weight.abs().sum()))
+        assert torch.allclose(mine, theirs, rtol=0, atol=1e-10 * float(weight.abs().sum()))
 
 
 @levels

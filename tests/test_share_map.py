@@ -104,6 +104,8 @@ def test_a_share_that_holds_nowhere_has_a_nearest_point():
     assert found.nearest == 0
     above = mapped(made({**SHARES, (512, 4096): 0.90}))
     assert above.points[above.nearest].cell == "512-4096"
+    far_above = mapped(made({**SHARES, (512, 4096): 0.98}))
+    assert (far_above.nearest, far_above.points[1].cell) == (1, "512-256")
 
 
 def test_it_holds_where_the_interval_lies_within_the_tolerance():
