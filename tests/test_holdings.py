@@ -179,7 +179,9 @@ def test_a_measurement_that_fails_or_has_no_room_is_told_in_words():
     with pytest.raises(TraceError, match="memory/memory: failed during memory: KeyError: 'habit'"):
         measure(FAKE, {}, {"width": 8, "rows": 6, "device": "virtual"}, "forward", ["first"], holdings)
     huge = Holdings((), {"first": Span(0, 10**15)}, 0, 0)
-    with pytest.raises(UsageError, match=r"--measure: 1000000\.0 GB counted and .* GB may be used here; less would do"):
+    with pytest.raises(
+        UsageError, match=r"--measure: 1000000\.0 GB counted and .* GB may be used here; smaller conditions"
+    ):
         measure(FAKE, {}, {}, "forward", ["first"], huge)
 
 

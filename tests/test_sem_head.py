@@ -37,6 +37,14 @@ def test_born_logits_are_the_logarithm_of_the_overlap_that_conjugates_w():
             assert float(logit) == pytest.approx(math.log(abs(complex(overlap)) ** 2 + 1e-6), abs=1e-10)
 
 
+def test_the_two_rows_of_a_token_give_both_parts_of_its_overlaps():
+    made, psi = head(width=5, vocabulary=3, level="born_quadratic"), states(4, 5)
+    W = torch.view_as_complex(made.projection.weight.detach())
+    rows = made.projection.rows(torch.view_as_real(psi).flatten(-2))
+    re, im = rows @ made.projection.weight.detach().flatten(1).T
+    assert torch.allclose(torch.complex(re, im), psi @ W.mH, atol=1e-13)
+
+
 @pytest.mark.parametrize("level", HEADS)
 def test_only_the_direction_counts(level):
     made, psi = head(level=level), states(2, 5, 256)

@@ -8,7 +8,7 @@ import torch
 from sem_impl.head import HEADS, Head
 from sem_impl.initial import Initial
 from sem_impl.probing import head as readings
-from sem_impl.probing.reach import reach
+from sem_impl.probing.reach import inside_the_hull, reach
 
 
 def head(level, width, vocabulary, seed=0):
@@ -58,6 +58,17 @@ def test_a_bias_lifts_a_token_out_of_the_hull_and_shades_the_others():
     assert inside not in never
     made.projection.bias[inside] = -100.0
     assert inside in sets(made, 12)[1]
+
+
+def test_inside_the_hull_a_bias_above_the_others_is_no_proof():
+    made = head("log_linear", 1, 12)
+    token = min(sets(made, 12)[1])
+    for shift in (-10.0, 10.0):
+        made.projection.bias.fill_(shift)
+        made.projection.bias[token] = shift - 5
+        assert inside_the_hull(made.projection, token)
+        made.projection.bias[token] = shift + 5
+        assert not inside_the_hull(made.projection, token)
 
 
 def test_one_complex_number_lets_the_born_head_choose_one_token():

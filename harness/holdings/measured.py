@@ -42,7 +42,8 @@ def measure(
     needed, free = peak_bytes(counted), budget_bytes()
     if needed > free:
         raise UsageError(
-            f"--measure: {needed / GB:.1f} GB counted and {free / GB:.1f} GB may be used here; less would do, such as --at batch_size=1"
+            f"--measure: {needed / GB:.1f} GB counted and {free / GB:.1f} GB may be used here; "
+            "smaller conditions would do (--at CONDITION=VALUE)"
         )
     cell = Cell(
         id="memory",

@@ -202,9 +202,10 @@ class _Bench:
         return bool(abs(np.log(first / np.median(others))) <= DRIFT)
 
     def _call_untimed(self, cell: str, doing: str, done: float) -> None:
-        """Where a block begins, and where it comes to other cells: the first call after a stranger's pays for cold caches,
-        and being first is no cell's doing. The cell that comes last makes it, so that all follow one of their own kind
-        and none itself, and both canaries of a block follow the same cell. A call over 100 ms hardly notices."""
+        """Where a block begins, and where it comes to other cells: the first call after a stranger's pays for cold
+        caches, and being first is no cell's doing. The cell that comes last makes it, so that all follow one of their
+        own kind and none itself, and both canaries of a block follow the same cell. A call over 100 ms hardly notices.
+        """
         if cell in self.shop.failed or self.warm_ups[cell].typical_s > SLOW_CALL_S:
             return
         start = time.perf_counter()
