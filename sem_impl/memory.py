@@ -167,14 +167,12 @@ def _watch_module(storages: Storages, module: nn.Module, name: str) -> None:
 
 
 def _watch_stage(storages: Storages, found: Counted, module: nn.Module, stage: str) -> None:
-    before: set[int] = set()
-
     def begin(*_: Any) -> None:
-        before.update(storages.alive)
         storages.enter(stage)
 
     def end(_: Any, __: Any, output: Any) -> None:
-        found.kept[stage] = Counter(one for key, one in storages.alive.items() if key not in before)
+        own = storages.made.get(stage, {})
+        found.kept[stage] = Counter(one for one in storages.alive.values() if one in own)
         for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor) and tensor.requires_grad:
                 tensor.register_hook(lambda _: storages.enter(f"{stage}.backward"))
