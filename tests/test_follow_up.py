@@ -1,7 +1,8 @@
 """What is measured once more: what recurs, what does not, and what was fast only beside another cell."""
 
-from __future__ import re
+from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
