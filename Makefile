@@ -4,13 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint browser cuda xpu clean
+.PHONY: run test lint browser suites cuda xpu clean
 
 run: $(STAMP)  ## the cayley suite at preset quick; about twelve minutes
 	$(BIN)/semh run suites/cayley.yaml
 
-test: $(STAMP)  ## all tests but those that need a browser or a device
-	$(BIN)/pytest -m "not browser and not cuda and not xpu" -n logical --maxprocesses 4
+test: $(STAMP)  ## all tests but those that need a browser or a device, or run whole suites
+	$(BIN)/pytest -m "not browser and not suites and not cuda and not xpu" -n logical --maxprocesses 4
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -19,6 +19,9 @@ lint: $(STAMP)
 
 browser: $(STAMP)  ## the report in headless Chromium
 	$(BIN)/pytest -m browser
+
+suites: $(STAMP)  ## every suite about a part of SEM at preset smoke
+	$(BIN)/pytest -m suites -n logical --maxprocesses 4 --durations=0
 
 cuda: $(STAMP)  ## what only a machine with a CUDA device can test, with its clocks and throttle reasons
 	$(BIN)/pip install --quiet --editable ".[cuda]"

@@ -29,7 +29,7 @@ from queue import SimpleQueue
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("sem_impl", "harness", "suites", "tests", "benchmarks", "cli.py", "pyproject.toml")
 NOT_NUMERICAL = ("__init__", "sizes", "text", "estimate", "costs", "memory")
-MARKED = "not browser and not cuda and not xpu"
+MARKED = "not browser and not suites and not cuda and not xpu"
 TIMEOUT_S = 600
 WORDS = {0: "survived", 1: "caught", 2: "caught"}
 """By pytest's exit status; 2: it could not even collect."""

@@ -3,7 +3,7 @@
     (1) x = E[token], E [V, D] ~ N(0, 1/D);  p = W x in R^64, W ~ N(0, r^2/64)
     (2) C[b, s, k] = max(0, |p|^2 + |c_k|^2 - 2 p.c_k), codes c_k uniform on the sphere of radius r
         r^2 = 0.2: mean 0.4, spread over k 0.05, one nat at epsilon 0.05. This scale is ours, the documents give none;
-        everything about sharpness depends on it.
+        everything about sharpness depends on it, so suites sweep it.
     (3) log t = transport(C / epsilon), its potential in nats
     (4) the M largest entries of a row are kept; weights = softmax over their logits; the row is divided by its 2-norm
     (5) sdr = W_o t, W_o [D, K] ~ N(0, 1): unit RMS at every epsilon
@@ -63,14 +63,22 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """updates: of the potential of `sequence`, at most."""
+    """updates: of the potential of `sequence`, at most. radius_squared: r^2 of a fresh model."""
 
     def __init__(
-        self, initial: Initial, sizes: Dimensions, *, transport: str, epsilon: str, sinkhorn: str, updates: int
+        self,
+        initial: Initial,
+        sizes: Dimensions,
+        *,
+        transport: str,
+        epsilon: str,
+        sinkhorn: str,
+        updates: int,
+        radius_squared: float = RADIUS_SQUARED,
     ) -> None:
         super().__init__()
         width, candidates = sizes.width, sizes.candidates
-        radius = math.sqrt(RADIUS_SQUARED)
+        radius = math.sqrt(radius_squared)
         self.kept = sizes.kept
         self.transport = TRANSPORTS[transport]
         self.solve = SINKHORNS[sinkhorn]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from sem_impl.encoder import Encoder
+from sem_impl.encoder import RADIUS_SQUARED, Encoder
 from sem_impl.head import Head
 from sem_impl.initial import Initial
 from sem_impl.linear import ComplexLinear
@@ -60,11 +60,18 @@ class Predicted(NamedTuple):
 
 
 class Model(nn.Module):
-    """levels: switch -> level. evolution: dt, training_step, max_iterations. Decoding under the transport `sequence` is
-    undefined (a column's mass needs all positions): ValueError."""
+    """levels: switch -> level. updates, radius_squared: see `Encoder`. evolution: dt, training_step, max_iterations.
+    Decoding under the transport `sequence` is undefined (a column's mass needs all positions): ValueError."""
 
     def __init__(
-        self, initial: Initial, sizes: Dimensions, levels: Mapping[str, str], *, updates: int, **evolution: int | float
+        self,
+        initial: Initial,
+        sizes: Dimensions,
+        levels: Mapping[str, str],
+        *,
+        updates: int,
+        radius_squared: float = RADIUS_SQUARED,
+        **evolution: int | float,
     ) -> None:
         super().__init__()
         self.sequence = levels["transport"] == "sequence"
@@ -75,6 +82,7 @@ class Model(nn.Module):
             epsilon=levels["epsilon"],
             sinkhorn=levels["sinkhorn"],
             updates=updates,
+            radius_squared=radius_squared,
         )
         self.mixer = Mixer(initial.scope("mixer"), sizes, **{name: levels[name] for name in MIXER})
         solver = {name: levels[name] for name in SOLVER}

@@ -278,9 +278,10 @@ def test_the_report_says_it_on_the_first_screen_and_draws_it():
     (figure,) = (
         item for section in report.answers for block in section.blocks for item in block.items if hasattr(item, "plot")
     )
-    plan = made.plan.model_copy(update={"parts": (made.part.model_copy(update={"reads": ("x",)}),)})
-    about_readings = view(stored[0].model_copy(update={"plan": plan}), stored[1])
-    assert "growth" not in [section.name for section in about_readings.answers]
+    for about in ({"reads": ("x",)}, {"map": "mixer"}):
+        plan = made.plan.model_copy(update={"parts": (made.part.model_copy(update=about),)})
+        other = view(stored[0].model_copy(update={"plan": plan}), stored[1])
+        assert "growth" not in [section.name for section in other.answers]
     drawn = html.svg_file(figure)
     assert drawn.count('class="guide"') == len(figure.plot.panels) == 5
     assert f"![{figure.title}]({figure.name}.svg)" in document

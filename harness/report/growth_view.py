@@ -40,8 +40,8 @@ def growth_section(run: Run) -> Section | None:
 
 
 def _grown(run: Run) -> Iterator[tuple[Part, PartAnalysis]]:
-    """A part that is about readings varies its conditions for their sake."""
-    return ((plan, part) for plan, part in run.pairs() if part.growths and not plan.reads)
+    """A part that is about readings or a map varies its conditions for their sake."""
+    return ((plan, part) for plan, part in run.pairs() if part.growths and not (plan.reads or plan.map))
 
 
 def growth_sentences(run: Run) -> Iterator[str]:

@@ -48,10 +48,11 @@ def _sentences(of: ShareMap) -> Iterator[str]:
     known = [point for point in of.points if point.share]
     if known:
         yield f"The largest share is {_at(known[0], of)}; the smallest {_at(known[-1], of)}."
-    for name, lead in of.tied.items():
-        pairs = dict.fromkeys((words.value(point.where[lead]), words.value(point.where[name])) for point in of.points)
-        told = words.listed(f"{value} at {other}" for other, value in pairs)
-        yield f"{label(name)} goes with {label(lead)}: {told}."
+    for lead in dict.fromkeys(of.tied.values()):
+        names = [name for name, other in of.tied.items() if other == lead]
+        found = {point.where[lead]: ", ".join(words.value(point.where[name]) for name in names) for point in of.points}
+        told = words.listed(f"{found[at]} at {words.value(at)}" for at in sorted(found, key=float))
+        yield f"{words.listed(map(label, names))} {'goes' if len(names) == 1 else 'go'} with {label(lead)}: {told}."
 
 
 def _answer(of: ShareMap) -> str:

@@ -108,6 +108,7 @@ MIXER = (
         source="sem_topology_report 1.1, 2.2, sem_p0_issues 6",
         doc="position after position, a tree of depth O(log S), or chunks of sqrt(S)",
         oracle="sequential",
+        modes=("forward", "prefill", *TRAINING),
     ),
     Switch(
         name="layout",

@@ -30,6 +30,7 @@ class Sem(Learns, Counts):
         Condition("groups", 4, 1, 1024, doc="G, of the mixer's state"),
         Condition("candidates", 32, 2, 8192, doc="K, of the transport"),
         Condition("kept", 16, 1, 8192, doc="M, transport entries kept per token"),
+        Condition("radius_squared", 0.2, 1e-3, 100.0, doc="r^2 of a fresh encoder: the mean cost is twice as much"),
         Condition("sinkhorn_updates", 50, 0, 10_000, doc="of the transport's potential, at most"),
         Condition("vocabulary", 256, 256, 1_000_000, doc="V; the text itself has ids below 256"),
         *EVOLUTION,
@@ -75,13 +76,14 @@ class Sem(Learns, Counts):
         from sem_impl.model import Model
 
         updates = int(conditions["sinkhorn_updates"])
-        model = Model(initial, Dimensions.of(conditions), variant, updates=updates, **evolution(conditions))
+        settings = {"updates": updates, "radius_squared": float(conditions["radius_squared"]), **evolution(conditions)}
+        model = Model(initial, Dimensions.of(conditions), variant, **settings)
         model.learning_rate = variant["learning_rate"]
         return model
 
     def batch(self, conditions: Conditions, seed: int, dtype: str = "float32") -> Batch:
         """tokens [B, S + 1]: inputs and, one further, targets. tail [L, B, 3, D] and state [L, B, D]: what decoding
-        finds of the text before, CN(0, 1) as the mixer's own are in the mean; drawn in complex64 whatever the dtype."""
+        finds of the text before, CN(0, 1), of the order of the mixer's own; drawn in complex64 whatever the dtype."""
         import torch
 
         from sem_impl.text import windows
