@@ -1,4 +1,8 @@
-"""Reads the sameness guard: do a cell's outputs and gradients stay within the tolerance its levels declare?"""
+"""Reads the sameness guard: do a cell's outputs and gradients stay within the tolerance its levels declare?
+
+A tolerance of 1 or more is a comparison that no gradients of the oracle's size or below could fail, zeros among them:
+gradients within it were not checked.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,16 @@ def sameness_word(same: Sameness | None) -> Literal["holds", "broken", "not chec
         return "broken"
     if same.gradient_error is None or same.gradient_tolerance is None:
         return "holds"
-    return "holds" if same.gradient_error <= same.gradient_tolerance else "broken"
+    if not same.gradient_error <= same.gradient_tolerance:
+        return "broken"
+    return "holds" if same.gradient_tolerance < 1 else "not checked"
+
+
+def unchecked_because(summary: CellSummary) -> str:
+    if summary.gradient_tolerance is not None:
+        allowed = f"of {summary.gradient_tolerance:.2g}, within which gradients of zero would be"
+        return f"gradients of {summary.name} have a tolerance {allowed}: they were not checked"
+    return f"outputs of {summary.name} were not compared with the oracle"
 
 
 def broken_because(summary: CellSummary) -> str:

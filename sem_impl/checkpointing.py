@@ -1,8 +1,8 @@
 """switch `checkpointing`: what the mixer keeps for its backward pass. Source: topology report 6 ("30 % memory").
 
 none      everything its layers save
-every_k   the input of every second layer (k = 2), and what the text carries into it; the layers in between run once
-          more in the backward pass. Numbers and gradients are the same to the last bit: the same operations on the
+every_k   the input of every second layer (k = 2), and what the text carries into it; all layers run once more in the
+          backward pass, two at a time. Numbers and gradients are the same to the last bit: the same operations on the
           same numbers. Without gradients nothing is kept in any case, and the two are one.
 """
 

@@ -1,4 +1,4 @@
-"""Depthwise causal convolution on fields z [B, S, D] in the level of the switch `layout`, taps w [4, D] complex.
+"""Depthwise causal convolution of complex z [B, S, D] to a field of the switch `layout`; taps w [4, D] complex.
 
 (1) out_t = sum_(j=0..3) w_j z_(t-j),  w ~ CN(0, 1/4), no bias; before the first position stands the tail
 (2) dL/dz_t = sum_j conj(w_j) g_(t+j),  dL/dw_j = sum_(B, t) g_t conj(z_(t-j)),  g_t = dL/dout_t
@@ -21,9 +21,9 @@ class CausalConvolution(nn.Module):
         self.taps = initial.complex("taps", (TAPS, width), 1 / TAPS)
 
     def forward(self, z: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
-        """tail: the 3 inputs before z, [B, 3, D] complex. Returns the output and the tail after z."""
+        """tail: the 3 inputs before z, [B, 3, D] complex. Returns the output, a field, and the tail after z."""
         length = z.shape[-2]
-        padded = self.layout.after(tail, z)
+        padded = self.layout.enter(tail, z)
         out = Taps.apply(padded, self.layout.small(torch.view_as_complex(self.taps)))
         return out, self.layout.leave(padded[..., length:, :])
 

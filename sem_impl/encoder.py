@@ -84,10 +84,10 @@ class Encoder(nn.Module):
         self.solve = SINKHORNS[sinkhorn]
         self.updates = updates
         self.epsilon = EPSILONS[epsilon]
-        self.embedding = initial.real("embedding", (sizes.vocabulary, width), deviation=width**-0.5)
-        self.projection = initial.real("projection", (EMBEDDED, width), deviation=radius * EMBEDDED**-0.5)
+        self.embedding = initial.real("embedding", (sizes.vocabulary, width), deviation=width**-0.5, matrix=True)
+        self.projection = initial.real("projection", (EMBEDDED, width), deviation=radius * EMBEDDED**-0.5, matrix=True)
         self.codes = initial.sphere("codes", (candidates, EMBEDDED), radius)
-        self.output = initial.real("output", (width, candidates), deviation=1.0)
+        self.output = initial.real("output", (width, candidates), deviation=1.0, matrix=True)
         self.register_buffer("potential", torch.zeros(candidates, dtype=initial.dtype))
         self.register_buffer("waves", waves(0, sizes.seq_len, width, initial.dtype), persistent=False)
 

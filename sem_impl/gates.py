@@ -20,8 +20,8 @@ class UnitaryGate(nn.Module):
     def __init__(self, initial: Initial, width: int) -> None:
         super().__init__()
         blocks = width // BLOCK
-        self.generator = initial.complex("generator", (blocks, BLOCK, BLOCK), 0.25 / BLOCK)
-        self.gate = initial.real("gate", (blocks, width, 2), deviation=(2 * width) ** -0.5)
+        self.generator = initial.complex("generator", (blocks, BLOCK, BLOCK), 0.25 / BLOCK, matrix=True)
+        self.gate = initial.real("gate", (blocks, width, 2), deviation=(2 * width) ** -0.5, matrix=True)
         self.bias = initial.real("bias", (blocks,))
         self.phase = initial.real("phase", (blocks, BLOCK), deviation=1.0)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sem_impl.model import Model
+from sem_impl.model import UNDEFINED, Model
 from sem_impl.sampler import Sampling, draw
 
 BYTES = 256
@@ -18,6 +18,8 @@ def generate(model: Model, prompt: Tensor, count: int, sampling: Sampling, seed:
     ValueError for an empty prompt, and under transport `sequence`, where decoding is undefined."""
     if not prompt.shape[-1]:
         raise ValueError("an empty prompt; one token at least is needed to go on from")
+    if model.sequence:
+        raise ValueError(UNDEFINED)
     generator = torch.Generator(prompt.device).manual_seed(seed)
     history, unread, state = prompt, prompt, None
     for _ in range(count):

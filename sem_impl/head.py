@@ -83,7 +83,7 @@ class Projection(nn.Module):
 class BornQuadratic(Projection):
     def __init__(self, initial: Initial, width: int, vocabulary: int) -> None:
         super().__init__()
-        self.weight = initial.complex("weight", (vocabulary, width), 1.0)
+        self.weight = initial.complex("weight", (vocabulary, width), 1.0, matrix=True)
         self.bias = None
 
     def rows(self, direction: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ class BornQuadratic(Projection):
 class LogLinear(Projection):
     def __init__(self, initial: Initial, width: int, vocabulary: int) -> None:
         super().__init__()
-        self.weight = initial.real("weight", (vocabulary, width, 2), deviation=0.5 * width**-0.5)
+        self.weight = initial.real("weight", (vocabulary, width, 2), deviation=0.5 * width**-0.5, matrix=True)
         self.bias = initial.real("bias", (vocabulary,))
         self.sigma = initial.real("sigma", (), mean=0.5 * math.log(width))
 

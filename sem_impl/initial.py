@@ -5,6 +5,9 @@ and then cast, so a float64 model (the oracle) holds exactly the numbers of the 
 shape [...] is a real one of shape [..., 2] (Re, Im), viewed as complex in forward. CN(0, s): E|z|^2 = s, each part
 N(0, s/2).
 
+A parameter says of itself whether it is a `matrix`, a map from one space to another: only those decay in training
+(`training.groups`). Its shape does not tell: (Re, Im), blocks and taps are axes too.
+
 `share`: an earlier model. A parameter equal in seed, full name, shape, initialiser and dtype is taken from it: the
 same object, no copy.
 """
@@ -37,7 +40,9 @@ class Initial:
         inner.shared = self.shared
         return inner
 
-    def real(self, name: str, shape: Sequence[int], *, mean: float = 0.0, deviation: float = 0.0) -> nn.Parameter:
+    def real(
+        self, name: str, shape: Sequence[int], *, mean: float = 0.0, deviation: float = 0.0, matrix: bool = False
+    ) -> nn.Parameter:
         """N(mean, deviation^2); the constant `mean` where the deviation is 0."""
 
         def fill(flat: Tensor, generator: torch.Generator) -> None:
@@ -50,20 +55,20 @@ class Initial:
                     drawn = torch.empty(piece.shape, dtype=torch.float32)
                     piece.copy_(drawn.normal_(mean, deviation, generator=generator))
 
-        return self._parameter(name, tuple(shape), f"normal({mean!r}, {deviation!r})", fill)
+        return self._parameter(name, tuple(shape), f"normal({mean!r}, {deviation!r})", fill, matrix)
 
-    def complex(self, name: str, shape: Sequence[int], variance: float) -> nn.Parameter:
+    def complex(self, name: str, shape: Sequence[int], variance: float, *, matrix: bool = False) -> nn.Parameter:
         """CN(0, variance), stored [*shape, 2]."""
-        return self.real(name, (*shape, 2), deviation=(variance / 2) ** 0.5)
+        return self.real(name, (*shape, 2), deviation=(variance / 2) ** 0.5, matrix=matrix)
 
     def sphere(self, name: str, shape: Sequence[int], radius: float) -> nn.Parameter:
-        """Rows (last axis) uniform on the sphere of that radius."""
+        """A matrix with rows (last axis) uniform on the sphere of that radius."""
 
         def fill(flat: Tensor, generator: torch.Generator) -> None:
             drawn = torch.empty(tuple(shape), dtype=torch.float32).normal_(generator=generator)
             flat.copy_((radius * drawn / drawn.norm(dim=-1, keepdim=True)).flatten())
 
-        return self._parameter(name, tuple(shape), f"sphere({radius!r})", fill)
+        return self._parameter(name, tuple(shape), f"sphere({radius!r})", fill, True)
 
     def values(self, name: str, values: Tensor) -> nn.Parameter:
         """Exactly these numbers, rounded to float32."""
@@ -73,9 +78,9 @@ class Initial:
             flat.copy_(rounded.flatten())
 
         digest = hashlib.sha256(rounded.numpy().tobytes()).hexdigest()
-        return self._parameter(name, tuple(values.shape), f"values({digest})", fill)
+        return self._parameter(name, tuple(values.shape), f"values({digest})", fill, False)
 
-    def _parameter(self, name: str, shape: tuple[int, ...], initialiser: str, fill: Fill) -> nn.Parameter:
+    def _parameter(self, name: str, shape: tuple[int, ...], initialiser: str, fill: Fill, matrix: bool) -> nn.Parameter:
         full = self.prefix + name
         origin = (self.seed, full, shape, initialiser, str(self.dtype))
         if origin in self.shared:
@@ -85,4 +90,5 @@ class Initial:
         parameter = nn.Parameter(torch.empty(shape, dtype=self.dtype))
         fill(parameter.data.view(-1), generator)
         parameter.origin = origin
+        parameter.matrix = matrix
         return parameter

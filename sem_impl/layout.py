@@ -1,8 +1,9 @@
 """switch `layout`: how the numbers of a mixer layer's recurrence lie in memory, from the convolution's input through
 magnitude gate, transitions, scan and the maps of every group to the read-out's output. Everything there is a field
-(`fields`). Entering and leaving belong to a level's cost: one copy each way. What calls hand to one another is complex.
+(`fields`). Entering and leaving belong to a level's cost. What calls hand to one another is complex.
 
-complex64     [B, S, D] complex: nothing to enter or to leave.
+complex64     [B, S, D] complex. Nothing to leave, and to enter only what the convolution needs at any level: its input
+              in one piece with the tail. The others enter by that same copy, and leave by one.
 planar        [2, B, S, D] real: Re and Im in planes, channels contiguous. A complex matrix product is four real ones.
 interleaved   [B, 2D, S] real: channel 2j holds Re, 2j + 1 Im of state j, positions contiguous (P0 issue 6; as printed
               there, `transpose` only renames axes: here it is carried out). A map over channels is one real product
@@ -14,8 +15,9 @@ interleaved   [B, 2D, S] real: channel 2j holds Re, 2j + 1 Im of state j, positi
                                weight [G, N, N, 2], D = G N
     energy(z)                  |z|^2, real [B, S, D]
     scaled(z, factor)          every number times a real one, [B, S, D]
+    enter(*pieces)             complex [B, s, D] each, one after the other: one field [B, sum of s, D], by one copy
+    leave(field)               complex, [B, S, D]
     small(z)                   a complex tensor of few positions (taps, state) as a field, where it lies
-    after(tail, z)             z after its tail [B, 3, D] complex, [B, 3 + S, D]
 """
 
 from typing import Protocol
@@ -29,10 +31,9 @@ from sem_impl.linear import planes
 
 
 class Layout(Protocol):
-    def enter(self, z: Tensor) -> Tensor: ...
+    def enter(self, *pieces: Tensor) -> Tensor: ...
     def leave(self, field: Tensor) -> Tensor: ...
     def small(self, z: Tensor) -> Tensor: ...
-    def after(self, tail: Tensor, z: Tensor) -> Tensor: ...
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
     def polar(self, magnitude: Tensor, angle: Tensor) -> Tensor: ...
     def grouped(self, z: Tensor, weight: Tensor) -> Tensor: ...
@@ -41,17 +42,14 @@ class Layout(Protocol):
 
 
 class Complex64:
-    def enter(self, z: Tensor) -> Tensor:
-        return z
+    def enter(self, *pieces: Tensor) -> Tensor:
+        return torch.cat(pieces, 1)
 
     def leave(self, field: Tensor) -> Tensor:
         return field
 
     def small(self, z: Tensor) -> Tensor:
         return z
-
-    def after(self, tail: Tensor, z: Tensor) -> Tensor:
-        return torch.cat([tail, z], 1)
 
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return linear(planes(y), weight.flatten(1), bias)
@@ -102,11 +100,8 @@ class Scaled(torch.autograd.Function):
 
 
 class Planar(InPlanes):
-    def enter(self, z: Tensor) -> Tensor:
-        return self.small(z).contiguous()
-
-    def after(self, tail: Tensor, z: Tensor) -> Tensor:
-        return torch.cat([self.enter(tail), z], 2)
+    def enter(self, *pieces: Tensor) -> Tensor:
+        return torch.cat([self.small(z) for z in pieces], 2)
 
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         (re, im), (W_re, W_im) = y.flatten(1, 2), weight.unbind(-1)
@@ -126,11 +121,8 @@ class Planar(InPlanes):
 
 
 class Interleaved(InPlanes):
-    def enter(self, z: Tensor) -> Tensor:
-        return torch.view_as_real(z).permute(0, 2, 3, 1).contiguous().permute(2, 0, 3, 1)
-
-    def after(self, tail: Tensor, z: Tensor) -> Tensor:
-        channels = torch.cat([self.channels(self.enter(tail)), self.channels(z)], 2)
+    def enter(self, *pieces: Tensor) -> Tensor:
+        channels = torch.cat([torch.view_as_real(z).flatten(2).mT for z in pieces], 2)
         return channels.unflatten(1, (-1, 2)).permute(2, 0, 3, 1)
 
     def mapped(self, y: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

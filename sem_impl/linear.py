@@ -10,7 +10,7 @@ from sem_impl.initial import Initial
 class ComplexLinear(nn.Module):
     def __init__(self, initial: Initial, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = initial.complex("weight", (outputs, inputs), 1 / inputs)
+        self.weight = initial.complex("weight", (outputs, inputs), 1 / inputs, matrix=True)
 
     def forward(self, z: Tensor) -> Tensor:
         return linear(z, torch.view_as_complex(self.weight))

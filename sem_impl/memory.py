@@ -30,7 +30,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from sem_impl.initial import Fill, Initial
+from sem_impl.initial import Initial
 
 FEW = {"max_iterations": 2}
 ASSUMED = {"matrix": "cached", "kernels": "eager"}
@@ -43,9 +43,9 @@ class Undrawn(Initial):
     """Parameters of the right shapes that no numbers were drawn for."""
 
     def values(self, name: str, values: Tensor) -> nn.Parameter:
-        return self._parameter(name, tuple(values.shape), "", lambda *_: None)
+        return self._parameter(name, tuple(values.shape))
 
-    def _parameter(self, name: str, shape: tuple[int, ...], initialiser: str, fill: Fill) -> nn.Parameter:  # noqa: ARG002
+    def _parameter(self, name: str, shape: tuple[int, ...], *_: object) -> nn.Parameter:  # noqa: ARG002
         return nn.Parameter(torch.empty(shape, dtype=self.dtype))
 
 

@@ -63,7 +63,7 @@ class MixerLayer(nn.Module):
         tail, state = carried or beginning(psi)
         z = self.norm(psi)
         z = self.unitary_gate(z)
-        z, tail = self.convolution(self.layout.enter(z), tail)
+        z, tail = self.convolution(z, tail)
         y = self.magnitude_gate(z)
         o, state = self.state_space(y, state)
         return self.residual(psi, self.output(self.layout.leave(o))), Carried(tail.clone(), state.clone())

@@ -24,6 +24,7 @@ from sem_impl.sizes import Dimensions
 
 MIXER = ("norm", "residual", "horizon", "scan", "layout", "checkpointing")
 SOLVER = ("method", "matrix", "preconditioner", "tolerance", "kernels")
+UNDEFINED = "transport sequence: decoding is undefined, a token's place depends on all that follow"
 
 
 class PropagatorStage(nn.Module):
@@ -96,7 +97,7 @@ class Model(nn.Module):
     ) -> Predicted:
         """`last` keeps the last position alone, before the expansion."""
         if state is not None and self.sequence:
-            raise ValueError("transport sequence: decoding is undefined, a token's place depends on all that follow")
+            raise ValueError(UNDEFINED)
         position = state.position if state else 0
         psi, log_occupancy, *_ = self.encoder(tokens, position)
         psi, carried = self.mixer(psi, state.layers if state else None)

@@ -156,18 +156,18 @@ class Propagator(nn.Module):
         return Leave.apply(field, step.kernels).reshape(psi.shape)
 
     @torch.no_grad()
-    def probe(self, psi: Tensor) -> Mapping[str, float | str]:
-        """The same steps once more, looked at closely."""
-        step = self.step()
+    def probe(self, psi: Tensor) -> tuple[Mapping[str, float | str], Tensor]:
+        """The same steps, looked at closely: readings, and psi after them."""
+        step, shape = self.step(), psi.shape
         kernels = KERNELS[step.kernels]
-        psi = psi.reshape(-1, psi.shape[-1])
+        psi = psi.reshape(-1, shape[-1])
         solved, defects = [], []
         for layer in self.layers:
             q = kernels.leave(kernels.kerr(kernels.enter(psi), layer.kappa))
             solved.append(solve(step, q, layer.weights()))
             psi = solved[-1].x
             defects.append(norm_defect(q, psi))
-        return {
+        readings = {
             "iterations_mean": sum(s.iterations.double().mean().item() for s in solved) / len(solved),
             "iterations_max": max(s.iterations.max().item() for s in solved),
             "products": sum(s.products for s in solved),
@@ -175,6 +175,7 @@ class Propagator(nn.Module):
             "norm_defect": max(defects),
             "outcome": max((s.outcome for s in solved), key=SEVERITY.index),
         }
+        return readings, psi.reshape(shape)
 
 
 def norm_defect(q: Tensor, psi: Tensor) -> float:

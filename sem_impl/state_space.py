@@ -34,13 +34,13 @@ class StateSpace(nn.Module):
         tau = HORIZONS[horizon](sizes.seq_len)
         self.scan = SCANS[scan]
         self.layout = LAYOUTS[layout]
-        self.step_weight = initial.real("step_weight", (width, width, 2))
+        self.step_weight = initial.real("step_weight", (width, width, 2), matrix=True)
         self.step_bias = initial.real("step_bias", (width,), mean=inverse_softplus(1.0))
         self.decay = initial.real("decay", (width,), mean=inverse_softplus(1 / tau))
         theta = math.pi * (2 * (torch.arange(states, dtype=torch.float64) + 0.5) / states - 1)
         self.theta = initial.values("theta", theta.repeat(groups))
-        self.inward = initial.complex("inward", (groups, states, states), -math.expm1(-2 / tau) / states)
-        self.outward = initial.complex("outward", (groups, states, states), 1 / states)
+        self.inward = initial.complex("inward", (groups, states, states), -math.expm1(-2 / tau) / states, matrix=True)
+        self.outward = initial.complex("outward", (groups, states, states), 1 / states, matrix=True)
         self.skip = initial.real("skip", (width,), mean=1.0)
 
     def forward(self, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

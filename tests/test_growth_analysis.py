@@ -285,3 +285,28 @@ def test_the_report_says_it_on_the_first_screen_and_draws_it():
     drawn = html.svg_file(figure)
     assert drawn.count('class="guide"') == len(figure.plot.panels) == 5
     assert f"![{figure.title}]({figure.name}.svg)" in document
+
+
+def test_stages_that_were_not_timed_are_drawn_with_their_memory():
+    made = world()
+    assert made.part.stages == ()
+    document = markdown.document(view(made.manifest, remembered(made)))
+    assert "| mixer, forward |" in document
+
+
+def test_variants_are_told_apart_by_switch_and_level_in_any_order():
+    """One value's variant names its switches in another order; another variant has the same levels, exchanged."""
+
+    def variant(one, **levels):
+        return one.model_copy(update={"variant": levels})
+
+    straight = [one if one.control else variant(one, eps="x", other="y") for one in cells()]
+    straight[2] = straight[2].model_copy(update={"variant": {"other": "y", "eps": "x"}})
+    swapped = [
+        one.model_copy(
+            update={"id": f"swapped{size}", "name": f"swapped, seq_len={size}", "variant": {"eps": "y", "other": "x"}}
+        )
+        for size, one in zip(SIZES, cells(), strict=False)
+    ]
+    found = growths(world(cells=[*straight, *swapped]))
+    assert [(one.variant, one.values) for one in found] == [("baseline", SIZES), ("swapped", SIZES)]

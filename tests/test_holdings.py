@@ -15,7 +15,7 @@ from harness.holdings.measured import measure
 from harness.holdings.stated import figure, files, stated_tables
 from harness.system import Held, Holdings, Span
 from harness.trace.one import TraceError
-from tests.memory_fakes import BESIDE, COUNTING
+from tests.memory_fakes import BESIDE, COUNTING, Counting
 
 FAKE = "tests.memory_fakes:COUNTING"
 LINE = hashlib.sha256(b"| a row |").hexdigest()
@@ -23,6 +23,7 @@ TABLE = f"""
 document: paper.md
 system: {FAKE}
 size: tiny
+mode: forward
 conditions: {{}}
 rows:
   - {{id: a, section: "1", line: 3, line_sha256: "{LINE}", stage: first, statement: the vector,
@@ -137,9 +138,9 @@ def test_bytes_of_a_stage():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"memory": "9 apples"}, "paper.yaml:7: rows.0: '9 apples' is no figure"),
-        ({"of": None}, "paper.yaml:7: rows.0: tensors (of) or peak: one of them would do"),
-        ({"peak": "true"}, "paper.yaml:7: rows.0: tensors (of) or peak: one of them would do"),
+        ({"memory": "9 apples"}, "paper.yaml:8: rows.0: '9 apples' is no figure"),
+        ({"of": None}, "paper.yaml:8: rows.0: tensors (of) or peak: one of them would do"),
+        ({"peak": "true"}, "paper.yaml:8: rows.0: tensors (of) or peak: one of them would do"),
         ({"of": "[{shape: [5], dtype: float99}]"}, "no dtype 'float99'; float32, float64"),
         ({"colour": "red"}, "rows.0.colour: extra inputs are not permitted"),
     ],
@@ -192,8 +193,6 @@ def test_the_answer_shows_stages_tensors_and_what_was_assumed(monkeypatch):
     assert re.search(r"first +1000 B +1.95 KiB +2.93 KiB +4.01 KiB", text)
     assert "first.weight (parameter)" in text
     assert "Counted with habit tidy." in text
-    other = shown(answer(FAKE, Asked(settings=("width=16",)), None, None, print))
-    assert "the vector" not in other  # the table speaks of another size
     assert "Counted with" not in shown(answer(FAKE, Asked(levels=("habit=tidy",)), None, None, print))
 
 
@@ -214,3 +213,46 @@ def test_the_answer_shows_stages_tensors_and_what_was_assumed(monkeypatch):
 def test_what_cannot_be_answered_is_refused_in_a_line(ref, asked, mode, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         answer(ref, asked, mode, None, print)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (Asked(settings=("width=16",)), TABLE),
+        (Asked(levels=("habit=tidy",)), TABLE),
+        (Asked(variant="all_on"), TABLE),
+        (Asked(settings=("dtype=float64",)), TABLE),
+        (Asked(), TABLE.replace("mode: forward\n", "")),
+        (Asked(), TABLE.replace("conditions: {}", "conditions: {rows: 7}")),
+        (Asked(), TABLE.replace("conditions: {}", "variant: all_on")),
+        (Asked(), TABLE.replace("conditions: {}", "dtype: float64")),
+    ],
+)
+def test_a_table_is_judged_by_no_call_but_its_own(monkeypatch, asked, text):
+    monkeypatch.setattr("harness.holdings.ask.stated_tables", lambda: [table(text)])
+    found = shown(answer(FAKE, asked, None, None, print))
+    assert "the vector" not in found
+    assert re.search(
+        r"paper.md: its table speaks of \w+ of \w+ in float\d\d at size tiny.*, and is not judged by this", found
+    )
+
+
+def test_what_a_table_speaks_of_is_said():
+    stated = table(TABLE.replace("mode: forward\n", "").replace("conditions: {}", "conditions: {rows: 7}"))
+    assert tables.another_call(stated).plain == (
+        "paper.md: its table speaks of train_step of status_quo in float32 at size tiny, rows 7, "
+        "and is not judged by this call"
+    )
+
+
+class Narrow(Counting):
+    def holdings(self, variant, conditions, mode):
+        raise ValueError(f"width {conditions['width']} cannot be counted; up to 4 can")
+
+
+NARROW = Narrow("narrow", COUNTING.switches, COUNTING.work, stages=COUNTING.stages)
+
+
+def test_a_condition_that_cannot_be_counted_is_not_put_down_to_the_mode():
+    with pytest.raises(UsageError, match=r"^narrow, forward: width 8 cannot be counted; up to 4 can$"):
+        answer("tests.test_holdings:NARROW", Asked(), None, None, print)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from harness.measure import guards, lost, memory
 from harness.measure.once import tolerances
 from harness.measure.resident import outcome_of
+from harness.records import CellSummary, Sameness
+from harness.sameness import sameness_word, unchecked_because
 from harness.system import Switch
 
 
@@ -47,10 +49,29 @@ def test_rounding_in_a_vanishing_gradient_is_measured_against_the_typical_one():
 
 def test_a_single_number_s_gradient_is_measured_against_the_typical_one():
     """It may cancel to anything: here to a thousandth."""
-    oracle = {"large": np.full(99, 1.0), "scalar": np.array(1e-3)}
-    found = {"large": oracle["large"], "scalar": np.array(1e-3 + 1e-5)}
-    assert guards.gradient_error(found, oracle) == pytest.approx(1e-5 / np.sqrt(0.99), rel=1e-6)
+    oracle = {"one": np.full(99, 1.0), "other": np.full(5, -2.0), "scalar": np.array(1e-3)}
+    found = {**oracle, "scalar": np.array(1e-3 + 1e-5)}
+    assert guards.gradient_error(found, oracle) == pytest.approx(1e-5, rel=1e-6)
     assert guards.gradient_error({**found, "scalar": np.array(-1.0)}, oracle) > 1
+
+
+def test_one_steep_parameter_does_not_hide_a_single_number_with_the_wrong_sign():
+    oracle = {"steep": np.full(10_000, 1e3), "one": np.ones(100), "other": np.ones(50), "scalar": np.array(1.0)}
+    assert guards.gradient_error({**oracle, "scalar": np.array(-1.0)}, oracle) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("error", "tolerance", "word"),
+    [(0.5, 0.9, "holds"), (0.5, 1.0, "not checked"), (1.0, 7.0, "not checked"), (8.0, 7.0, "broken")],
+)
+def test_a_tolerance_that_zeros_would_meet_has_checked_no_gradient(error, tolerance, word):
+    compared = {"error": 0.0, "tolerance": 1e-5, "gradient_error": error, "gradient_tolerance": tolerance}
+    same = Sameness(cell="c", at="", output_digest="", parameter_digest="", parameters=1, **compared)
+    assert sameness_word(same) == word
+    told = unchecked_because(CellSummary(cell="c", part="p", name="steep", outcome="measured", **compared))
+    assert told.startswith(f"gradients of steep have a tolerance of {tolerance:.2g}, ")
+    nothing = CellSummary(cell="c", part="p", name="steep", outcome="measured")
+    assert unchecked_because(nothing) == "outputs of steep were not compared with the oracle"
 
 
 def test_a_level_adds_its_tolerance_and_multiplies_by_its_gain_where_it_is_alive():

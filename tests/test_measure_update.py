@@ -1,5 +1,8 @@
 """The update of a training step is a stage of its own: timed, counted, reported; shares stand with and without it."""
 
+import gc
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,15 +11,18 @@ import harness
 from harness.errors import SuiteError
 from harness.measure.allocator import allocator_of
 from harness.measure.counters import operator_counts
+from harness.measure.once import prepare
 from harness.measure.resident import Resident
 from harness.measure.stage_memory import stage_memory
 from harness.measure.stages import StageRecorder
+from harness.measure.trial import run_trial
 from harness.measure.virtual import VirtualClock
-from harness.records import Cell
+from harness.measure.workshop import Breadcrumb, Workshop
+from harness.records import LINE, Cell, Process
 from harness.suite import read_suite
 from harness.system import Batch, Output
 from harness.tables import system_tables
-from tests.fakes import NOISE, UPDATING
+from tests.fakes import NOISE, UPDATING, FakeLoss, Updating
 from tests.plan_helpers import HEAD, SYSTEM, PlannedSystem, plan_of
 from tests.runner_helpers import fake_suite, planned
 
@@ -156,3 +162,50 @@ def test_decoding_under_sequence_is_an_error_of_the_plan(tmp_path):
     )
     with pytest.raises(SuiteError, match=r"decode.yaml:5: mode: cell 'transport=sequence': transport sequence has no"):
         harness.plan.make_plan(read_suite(file))
+
+
+class Poisoned(Updating):
+    """With `label: new` a finite loss has a gradient that is none; the update subtracts it at a rate of 0."""
+
+    def run(self, model, batch, mode):
+        output = super().run(model, batch, mode)
+        gradient = np.full_like(model.weight.data, np.nan if model.variant["label"] == "new" else 1.0)
+
+        class Loss(FakeLoss):
+            def backward(self):
+                super().backward()
+                model.weight.grad = gradient
+
+        def update():
+            model.weight.data -= 0 * model.weight.grad
+            output.update()
+
+        return Output({}, Loss(output.loss.data), update)
+
+
+@pytest.mark.parametrize("work", [prepare, run_trial])
+def test_a_gradient_that_is_not_finite_reaches_no_parameter(tmp_path, work):
+    """The cell comes first, and shares its parameters with the one after it."""
+    file = fake_suite(tmp_path, "UPDATING", "{label: [old, new]}", "mode: train_update\n")
+    plan = planned(file)
+    [part] = plan.parts
+    cells = sorted((cell for cell in part.cells if not cell.control), key=lambda cell: cell.variant["label"])
+    ids = tuple(cell.id for cell in cells)
+    process = Process(number=1, process="trial", part="p", group=0, trial=1, attempt=1, cells=ids, state="running")
+    made = []
+
+    class System(Poisoned):
+        def build(self, *given):
+            made.append(super().build(*given))
+            return made[-1]
+
+    system = System("poisoned", UPDATING.switches, UPDATING.work, stages=UPDATING.stages, modes=UPDATING.modes)
+    with (tmp_path / "1.jsonl").open("wb") as stream:
+        work(Workshop(plan, part, process, cells, system, stream, Breadcrumb(str(tmp_path / "now"))))
+    gc.unfreeze()
+    lines = [LINE.validate_json(line) for line in (tmp_path / "1.jsonl").read_bytes().splitlines()]
+    outcomes = [(line.cell, line.outcome, line.detail) for line in lines if line.kind == "outcome"]
+    assert [cell.variant["label"] for cell in cells] == ["new", "old"]
+    assert outcomes == [(cells[0].id, "not_finite", "NaN or infinity in gradient of weight")]
+    assert made[0].weight is made[1].weight
+    assert np.isfinite(made[1].weight.data).all()

@@ -50,7 +50,7 @@ def test_energy_stays_through_eight_layers(method, dt):
     with torch.no_grad():
         kept = model(psi).norm(dim=1) / psi.norm(dim=1)
     assert (kept - 1).abs().max() <= 1e-4
-    assert model.probe(psi)["norm_defect"] <= 1e-5
+    assert model.probe(psi)[0]["norm_defect"] <= 1e-5
 
 
 def test_tolerances_follow_training_and_evaluation_is_exact():
@@ -64,17 +64,21 @@ def test_tolerances_follow_training_and_evaluation_is_exact():
 def test_a_looser_tolerance_takes_fewer_iterations():
     psi = rows_of(8, 256, dtype=torch.complex64)
     means = [
-        propagator(tolerance="adaptive", training_step=number).probe(psi)["iterations_mean"]
+        propagator(tolerance="adaptive", training_step=number).probe(psi)[0]["iterations_mean"]
         for number in (0, 1000, 10_000)
     ]
     assert means[0] < means[1] < means[2]
-    assert means[2] == propagator().probe(psi)["iterations_mean"]
+    assert means[2] == propagator().probe(psi)[0]["iterations_mean"]
 
 
 def test_probe_reads_every_layer_and_repeats():
     model, psi = propagator(layers=3), rows_of(8, 256, dtype=torch.complex64)
-    readings = model.probe(psi)
-    assert readings == model.probe(psi)
+    readings, evolved = model.probe(psi)
+    again, _ = model.probe(psi)
+    assert readings == again
+    with torch.no_grad():
+        assert torch.equal(evolved, model(psi))
+        assert torch.equal(model.probe(psi.view(2, 4, 256))[1], evolved.view(2, 4, 256))
     assert readings["outcome"] == "converged"
     assert readings["residual"] <= growth(model.layers[0].weights().detach(), 0.05) * (
         1e-6 + rounding(torch.float32, readings["iterations_max"])
@@ -84,11 +88,11 @@ def test_probe_reads_every_layer_and_repeats():
 
 def test_probe_tells_the_worst_layer():
     psi = rows_of(8, 256, dtype=torch.complex64)
-    readings = propagator(method="cg", layers=2).probe(psi)
+    readings, _ = propagator(method="cg", layers=2).probe(psi)
     assert readings["outcome"] == "stalled"
     assert readings["residual"] > 1e-3
     assert readings["iterations_max"] == 50
-    assert propagator(method="cg", dt=1.0).probe(psi)["outcome"] == "diverged"
+    assert propagator(method="cg", dt=1.0).probe(psi)[0]["outcome"] == "diverged"
 
 
 @pytest.mark.parametrize("method", METHODS)

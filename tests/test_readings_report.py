@@ -125,6 +125,12 @@ def test_cells_that_failed_or_compute_something_else_say_so() -> None:
     assert sentence in markdown.document(view(*found))
 
 
+def test_a_baseline_that_failed_is_a_doubt_of_what_is_read_against_it() -> None:
+    found = stored(reader(PLANTED, units=UNITS, broken=["fixed-64"]))
+    doubts = "at epsilon=fixed outputs differ beyond the tolerance; there the solver ended stalled."
+    assert f"(0.195×), seq_len 64; {doubts}" in markdown.document(view(*found))
+
+
 def test_several_different_readings_stand_with_their_ends() -> None:
     again = ({"fixed-64": {NAME: 1.9}}, {"fixed-64": {NAME: 2.0}})
     found = stored(reader({NAME: PLANTED[NAME]}, again=again))

@@ -166,7 +166,7 @@ def test_response_of_a_delay():
 def readings_of(psi, horizon="third", layout="complex64", **changes):
     mixer = Mixer(EXACT.scope("mixer"), sizes(**changes), horizon=horizon, layout=layout, **LEVELS)
     with torch.no_grad():
-        return mixer, read(mixer, psi)
+        return mixer, read(mixer, psi)[0]
 
 
 @pytest.mark.parametrize("horizon", HORIZONS)

@@ -80,9 +80,22 @@ def test_what_enters_is_what_leaves(layout):
     assert in_order(layout, field)
     assert torch.equal(lay.leave(lay.small(z[:, 0])), z[:, 0])
     assert lay.small(z).data_ptr() == z.data_ptr()
-    after = lay.after(z[:, :3], field)
+    after = lay.enter(z[:, :3], z)
     assert torch.equal(lay.leave(after), torch.cat([z[:, :3], z], 1))
     assert in_order(layout, after)
+
+
+@every_layout
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 5, 1), (2, 1, 8), (3, 64, 8)])
+def test_a_field_enters_after_its_tail_by_one_copy(layout, shape):
+    """One allocation, as large as what is handed back: whatever else it took would be a second copy."""
+    z, lay = normal(*shape), LAYOUTS[layout]
+    tail = normal(shape[0], 3, shape[2])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiled:
+        field = lay.enter(tail, z)
+    taken = [event.self_cpu_memory_usage for event in profiled.events()]
+    assert sum(size for size in taken if size > 0) == 16 * (tail.numel() + z.numel())
+    assert in_order(layout, field)
 
 
 def test_interleaved_is_the_documents_expression_carried_out():
@@ -144,7 +157,7 @@ def test_convolution_is_its_sum_with_all_gradients(layout, length):
     layer, lay = CausalConvolution(EXACT.scope("convolution"), 4, layout=layout), LAYOUTS[layout]
     z, tail = normal(2, length, 4).requires_grad_(), normal(2, 3, 4, seed=1).requires_grad_()
     weight, after = normal(2, length, 4, seed=2), normal(2, 3, 4, seed=3)
-    out, left = layer(lay.enter(z), tail)
+    out, left = layer(z, tail)
     assert in_order(layout, out)
     loss = (lay.leave(out) * weight).real.sum() + (left * after).real.sum()
     found = [lay.leave(out), left, *torch.autograd.grad(loss, (z, tail, layer.taps))]

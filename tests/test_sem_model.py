@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sem_impl import text
 from sem_impl.initial import Initial
 from sem_impl.model import Model
+from sem_impl.probing import read
 from sem_impl.sizes import SIZES, Dimensions
 from sem_impl.system import SEM
 
@@ -155,6 +156,30 @@ def test_it_learns():
     assert losses[0] == pytest.approx(5.67, abs=0.2)  # ln 256 + 0.5^2 / 2
     assert sum(losses[-5:]) / 5 < 3.9
     assert made.encoder.potential.any()
+
+
+def test_probes_run_the_mixer_twice_and_a_half_and_no_propagator_beside_their_own(monkeypatch):
+    made, positions, states = model(), [], []
+    made.mixer.layers[0].register_forward_pre_hook(lambda _, given: positions.append(given[0].shape[1]))
+    made.propagator.evolve.register_forward_hook(lambda *_: pytest.fail("the propagator ran beside its probe"))
+    monkeypatch.setattr("sem_impl.probing.head.read", lambda _, psi: states.append(psi) or {})
+    inputs, _ = tokens(2)
+    read(made, inputs)
+    length = inputs.shape[1]
+    assert positions == [length, (length + 1) // 2, length]
+    with torch.no_grad():
+        again = model()
+        psi, _ = again.mixer(again.encoder(inputs).psi)
+        assert torch.equal(states[0], again.propagator(psi))
+
+
+def test_probes_read_all_positions_whatever_the_mode():
+    conditions = {c.name: c.default for c in SEM.conditions}
+    made, batch, lengths = SEM.build(SEM.variants["propagator_after"], conditions, 0), SEM.batch(conditions, 0), []
+    made.encoder.register_forward_pre_hook(lambda _, given: lengths.append(given[0].shape[1]))
+    SEM.run(made, batch, "decode")
+    SEM.read_probes(made, batch)
+    assert lengths == [1, conditions["seq_len"]]
 
 
 def test_probes_come_from_the_state_the_propagator_really_gets():

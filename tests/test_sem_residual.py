@@ -178,7 +178,8 @@ def test_variance_of_a_real_mixer_is_that_of_independent_branches(name):
     psi = rows(8, length, width)
     psi = psi / psi.abs().square().mean().sqrt()
     with torch.no_grad():
-        readings = read(mixer, psi)
+        readings, out = read(mixer, psi)
+        assert torch.equal(out, mixer(psi)[0])
     # three calls: a layer's whole text and half of it in turn, then all layers with the first token turned
     powers = powers[0 : 2 * layers : 2]
     assert [readings["branch_variance_first"], readings["branch_variance_last"]] == [powers[0], powers[-1]]

@@ -4,22 +4,34 @@ import math
 
 import pytest
 import torch
-from training_helpers import SMALL, model, training
+from training_helpers import SMALL, learner, model, training
 
 from sem_impl.training import data
-from sem_impl.training.groups import groups, is_matrix
+from sem_impl.training.groups import groups
 from sem_impl.training.loop import clip, judge, schedule, train
 
 LAYERS = 4
+DECAYING = {
+    *("encoder.embedding", "encoder.projection", "encoder.codes", "encoder.output"),
+    *(
+        f"mixer.layers.{layer}.{name}"
+        for layer in range(LAYERS)
+        for name in (
+            *("unitary_gate.generator", "unitary_gate.gate", "output.weight"),
+            *("state_space.step_weight", "state_space.inward", "state_space.outward"),
+        )
+    ),
+    *("propagator.expand.weight", "head.projection.weight"),
+}
 
 
 def tokens(seed=0, rows=2):
     return data.drawn(data.learnt(), rows, SMALL["seq_len"] + 1, seed)
 
 
-def rates(level):
+def rates(level, conditions=SMALL, **levels):
     """Parameter name -> rate over the base rate, and decay."""
-    made = model(SMALL | {"layers": LAYERS})
+    made = model(conditions | {"layers": LAYERS}, **levels)
     names = {id(p): name for name, p in made.named_parameters()}
     found = [
         (names.pop(id(p)), group["lr"] / 0.01, group["weight_decay"])
@@ -44,18 +56,17 @@ def test_mixer_layers_learn_as_their_level_says_and_the_rest_at_the_base_rate(le
         assert rate == pytest.approx(1.0 if layer is None else expected[int(layer)], rel=1e-12), name
 
 
-def test_matrices_decay_and_nothing_else():
-    decays = {name for name, (_, decay) in rates("uniform").items() if decay}
-    assert all(decay in (0.0, 0.01) for _, decay in rates("uniform").values())
-    first = {name.removeprefix("mixer.layers.0.") for name in decays if name.startswith("mixer.layers.0.")}
-    assert first == {
-        *("unitary_gate.generator", "unitary_gate.gate", "unitary_gate.phase", "convolution.taps", "output.weight"),
-        *("state_space.step_weight", "state_space.inward", "state_space.outward"),
-    }
-    assert {"encoder.embedding", "head.projection.weight", "propagator.expand.weight"} <= decays
-    assert not {name for name in decays if name.rsplit(".", 1)[-1] in ("bias", "gamma", "kappa", "sigma", "decay")}
-    assert is_matrix(torch.empty(3, 4)) and is_matrix(torch.empty(3, 4, 2))
-    assert not is_matrix(torch.empty(3)) and not is_matrix(torch.empty(3, 2)) and not is_matrix(torch.empty(()))
+@pytest.mark.parametrize("conditions", [SMALL, SMALL | {"candidates": 2, "kept": 1}])
+@pytest.mark.parametrize(
+    "levels", [{}, {"norm": "complex_rms", "residual": "learned_horizon", "head": "born_quadratic"}]
+)
+def test_these_decay_and_nothing_else(levels, conditions):
+    """Also where an axis of a matrix is no longer than a complex number."""
+    found = rates("uniform", conditions, **levels)
+    assert {decay for _, decay in found.values()} == {0.0, 0.01}
+    assert {name for name, (_, decay) in found.items() if decay} == DECAYING
+    kept = {name.rsplit(".", 1)[-1] for name in found.keys() - DECAYING}
+    assert {"eta", "phase", "taps", "kappa", "beta", "theta", "decay", "bias"} <= kept
 
 
 def test_an_unknown_level_is_refused():
@@ -110,7 +121,7 @@ def test_a_step_is_adamw_on_the_clipped_gradient_at_the_scheduled_rate():
     rate = 3e-3 / 20
     for name, p in twin.named_parameters():
         g, own = p.grad / norm, made.model.get_parameter(name)
-        expected = p * (1 - rate * (0.01 if is_matrix(p) else 0)) - rate * g / (g.abs() + 1e-8)
+        expected = p * (1 - rate * (0.01 if name in DECAYING else 0)) - rate * g / (g.abs() + 1e-8)
         # float32: a few roundings of numbers below max(|p|, rate)
         assert torch.allclose(own, expected, rtol=1e-5, atol=1e-3 * rate), name
         moments = made.optimiser.state[own]
@@ -204,5 +215,21 @@ def test_windows_of_a_step_are_its_own_and_what_is_held_out_stays_out():
 def test_the_bar_is_the_entropy_of_single_bytes():
     # aab: 2/3 ln 3/2 + 1/3 ln 3
     assert data.unigram_entropy(b"aab") == pytest.approx(2 / 3 * math.log(1.5) + math.log(3) / 3, rel=1e-12)
-    counts = {byte: data.held_out().count(byte) / len(data.held_out()) for byte in set(data.held_out())}
-    assert data.bar() == pytest.approx(-sum(share * math.log(share) for share in counts.values()), rel=1e-12)
+    # targets bcbb and bbab: a once, c once, b six times
+    windows = torch.tensor([list(b"abcbb"), list(b"abbab")])
+    assert data.bar(windows) == pytest.approx(2 / 8 * math.log(8) + 6 / 8 * math.log(8 / 6), rel=1e-12)
+
+
+def test_loss_and_bar_are_of_the_same_tokens():
+    """A head that says how often each byte occurs among the targets, whatever it sees, stands at the bar."""
+    made = learner()
+    windows = data.judged(made.rows, made.length)
+    shares = torch.bincount(windows[:, 1:].flatten(), minlength=256) / windows[:, 1:].numel()
+    projection = made.training.model.head.projection
+    with torch.no_grad():
+        projection.weight.zero_()
+        projection.bias.copy_(shares.clamp_min(1e-30).log())
+    found = made.judge()
+    # the mean of some 1000 float32 losses
+    assert found.loss == pytest.approx(found.bar, rel=1e-5)
+    assert abs(found.bar - data.unigram_entropy(data.held_out())) > 1e-3

@@ -175,7 +175,7 @@ def test_the_claim_is_about_this_share_of_the_baseline(claims, chosen):
     ("changes", "reason"),
     [
         ({"preset": "smoke"}, "smoke gives no verdicts"),
-        ({"broken": ("512-256",)}, "other numbers than the oracle"),
+        ({"unchecked": ("512-256",)}, "not compared with the oracle"),
         ({"canary_drift": 1.2}, "unstable host"),
         ({"staged_lost": lambda *at: 0.3 if at[2] == "512-256" else 0.0}, "degraded"),
     ],
@@ -191,6 +191,47 @@ def test_a_cell_without_a_share_stands_at_the_end():
     point = mapped(made(SHARES, outcomes=(gone,))).points[-1]
     assert (point.cell, point.share, point.word) == ("512-256", None, "not measured")
     assert "out_of_memory" in point.reason
+
+
+@pytest.mark.parametrize("claims", [LEDGER, "document: d.md\nclaims: []\n"])
+def test_a_cell_with_wrong_outputs_has_no_rank_with_a_claim_or_without(claims):
+    """It would be the largest, and the nearest to 78 %."""
+    wrong = made({**SHARES, (512, 256): 0.79}, broken=("512-256",), claims_text={"d.yaml": claims})
+    found = mapped(wrong)
+    assert [point.cell for point in found.points] == ["1024-256", "512-4096", "1024-4096", "512-256"]
+    last = found.points[-1]
+    assert (last.share, last.word, "other numbers than the oracle" in last.reason) == (None, "not measured", True)
+    assert found.nearest in (0, None)
+    assert "The largest share is 52" in Page(html.page(view(*run(wrong)))).text
+
+
+def test_the_sum_with_an_update_is_named():
+    stages = {**STAGES, "encoder": 0.25, "optimiser": 0.25}
+    trained = made({}, mode="train_update", stages=stages)
+    said = "In mode train_update the sum holds the update too, the stage optimiser."
+    assert said in Page(html.page(view(*run(trained)))).text
+    assert "the update too" not in Page(html.page(view(*run(made(SHARES))))).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"preset": "smoke"},
+            "78 % ± 3 points could be judged at none of 4 points: smoke gives no verdicts; nearest is 61",
+        ),
+        (
+            {"unchecked": ("512-256",)},
+            "78 % ± 3 points holds at none of the 3 of 4 points that could be judged; nearest is",
+        ),
+        ({"unchecked": ("512-256",), "canary_drift": 1.2}, "could be judged at none of 4 points: unstable host"),
+    ],
+)
+def test_nowhere_is_said_only_of_points_that_could_be_judged(changes, said):
+    stored = run(made(SHARES, **changes))
+    page = Page(html.page(view(*stored))).text
+    assert said in page
+    assert "holds nowhere" not in page
 
 
 def test_the_report_begins_with_the_answer_and_draws_every_share():
@@ -223,6 +264,12 @@ def test_nowhere_names_the_nearest_and_the_ends():
     assert "78 % ± 3 points holds nowhere of 4 points; nearest is 61" in report
     assert "The largest share is 61" in report
     assert "the smallest 12" in report
+
+
+def test_a_map_of_cells_that_all_failed_says_so():
+    gone = tuple(Outcome(cell=f"{p}-{v}", outcome="crashed", detail="", during="trial") for p, v in PLACES)
+    page = Page(html.page(view(*run(made(SHARES, outcomes=gone))))).text
+    assert "share of a call: none of 4 points gave one" in page
 
 
 def test_a_map_without_a_claim_has_shares_and_no_words():

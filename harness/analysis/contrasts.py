@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.analysis.evidence import Evidence
 from harness.records import LOST_SHARE_LIMIT, Block, Cell, CellSummary, Contrast, ContrastWord, Exclusion
-from harness.sameness import broken_because
+from harness.sameness import broken_because, unchecked_because
 from harness.stats import location
 from harness.stats import margin as margins
 from harness.stats.interval import ratio_interval
@@ -129,7 +129,7 @@ def _doubt(
 ) -> tuple[ContrastWord, str] | None:
     for one in (cell.id, cell.baseline):
         if summaries[one].sameness == "not checked":
-            return "withheld", f"outputs of {summaries[one].name} were not compared with the oracle"
+            return "withheld", unchecked_because(summaries[one])
     if too_short:
         return "withheld", too_short
     if unknown:

@@ -4,8 +4,9 @@ A part has growths where exactly one of its varied conditions is a size (`lookup
 are held fixed, combination by combination.
 Slopes are made per trial, from the medians of that trial's quiet samples, whether its cells shared a process or not.
 
-A word is taken away as from contrasts: a wrong output, a smoke run, one trial, outputs nobody compared, noise of
-unknown size, disturbed samples. Bytes repeat exactly: only a wrong output takes their word away.
+A word is taken away as from contrasts: a wrong output, a smoke run, one trial, outputs nobody compared, a stage that
+is too short for its clock at some value, noise of unknown size, disturbed samples. Bytes repeat exactly: only a wrong
+output takes their word away.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import numpy as np
 from harness.analysis.cells import BACKWARD, kept, medians_by_trial
 from harness.analysis.contrasts import Summaries
 from harness.analysis.evidence import Evidence
-from harness.analysis.stage_contrasts import split, stage_noises
+from harness.analysis.stage_contrasts import shortest_s, split, stage_noises, too_short
 from harness.conditions import shown_value
 from harness.lookup import LEAST_VALUES, growing
 from harness.records import Block, Cell, CellSummary, Growth, Interval, Part, Sample, StageSize, Value
 from harness.records.growth import Quantity
-from harness.sameness import broken_because
+from harness.sameness import broken_because, unchecked_because
 from harness.stats import growth
 from harness.stats.interval import t_interval
 from harness.stats.pairing import seconds
@@ -65,7 +66,7 @@ def growths(
         for key, (floor, reasons) in noises.items():
             curve = _times(evidence, family, key)
             if len(curve.y) and np.all(curve.y > 0):
-                doubt = broken or _doubt(evidence, family, summaries, curve, reasons)
+                doubt = broken or _doubt(evidence, family, summaries, curve, reasons, key)
                 found.append(_growth(family, "time", key, curve, floor or 0.0, doubt))
         for quantity, key, sizes in _sizes([summaries[cell.id] for cell in family.cells]):
             exact = Curve(np.array([sizes], dtype=np.float64), "none")
@@ -78,10 +79,11 @@ def _families(part: Part, summaries: Summaries) -> Iterator[Family]:
     if condition is None:
         return
     others = [name for name in part.varied_conditions if name != condition]
-    alike: dict[tuple[Value, ...], list[Cell]] = {}
+    alike: dict[tuple[object, ...], list[Cell]] = {}
     for cell in part.cells:
         if not cell.control:
-            alike.setdefault((*cell.variant.values(), *(cell.conditions[name] for name in others)), []).append(cell)
+            variant = tuple(sorted(cell.variant.items()))
+            alike.setdefault((variant, *(cell.conditions[name] for name in others)), []).append(cell)
     for cells in alike.values():
         ordered = sorted(cells, key=lambda cell: float(cell.conditions[condition]))
         there = [cell for cell in ordered if summaries[cell.id].outcome == "measured"]
@@ -153,14 +155,19 @@ def _broken(family: Family, summaries: Mapping[str, CellSummary]) -> str:
     return broken_because(broken[0]) if broken else ""
 
 
-def _doubt(evidence: Evidence, family: Family, summaries: Summaries, curve: Curve, unknown: Sequence[str]) -> str:
+def _doubt(
+    evidence: Evidence, family: Family, summaries: Summaries, curve: Curve, unknown: Sequence[str], key: str
+) -> str:
     if evidence.smoke:
         return "smoke gives no verdicts"
     if len(curve.y) < 2:
         return "one trial gives no interval"
     for cell in family.cells:
         if summaries[cell.id].sameness == "not checked":
-            return f"outputs of {cell.name} were not compared with the oracle"
+            return unchecked_because(summaries[cell.id])
+    shortest = float(np.min(_mean(curve.y)))
+    if key and shortest < shortest_s(evidence):
+        return too_short(shortest, evidence)
     if unknown:
         return "unstable host: " + "; ".join(unknown)
     return "degraded: over half the samples of a cell were disturbed, and all are used" if curve.degraded else ""
@@ -170,7 +177,7 @@ def _growth(family: Family, quantity: Quantity, key: str, curve: Curve, floor: f
     stage, direction = split(key)
     x, y = family.values, curve.y
     slope, last = t_interval(growth.slopes(x, y).tolist()), t_interval(growth.last_slopes(x, y).tolist())
-    mean = np.exp(np.mean(np.log(y), axis=0)).tolist()
+    mean = _mean(y).tolist()
     slack, last_slack = growth.slack(x, floor), growth.last_slack(x, floor)
     return Growth(
         part=family.cells[0].part,
@@ -187,6 +194,7 @@ def _growth(family: Family, quantity: Quantity, key: str, curve: Curve, floor: f
         last=last,
         slack=slack,
         last_slack=last_slack,
+        floor=floor,
         word="not settled" if doubt else growth.word(slope, slack),
         last_word="not settled" if doubt else growth.word(last, last_slack),
         fixed=(_fixed(x, y, x[0]), _fixed(x, y, x[-1])),
@@ -195,8 +203,14 @@ def _growth(family: Family, quantity: Quantity, key: str, curve: Curve, floor: f
         clock=curve.clock,
         trials=tuple(growth.slopes(x, y).tolist()) if quantity == "time" else (),
         degraded=curve.degraded,
+        doubt=doubt,
         note="; ".join(filter(None, (doubt, family.missing, curve.note))),
     )
+
+
+def _mean(y: growth.Array) -> growth.Array:
+    """Geometric, over trials, shape [K]."""
+    return np.asarray(np.exp(np.mean(np.log(y), axis=0)))
 
 
 def _fixed(x: Sequence[float], y: growth.Array, at: float) -> Interval:

@@ -1,7 +1,8 @@
 """Where a stage takes which share: every cell of all parts that name it in `map`, and in which of them a claim holds.
 
 The claim is the one of the run that states about which share of a call the stage takes (metric `share`, of a part's
-baseline); a headline comes before others. Every point is judged as the claim itself would be judged there.
+baseline); a headline comes before others. Every point is judged as the claim itself would be judged there. A cell that
+did not give its share, or gave other numbers than the oracle, is no point of any rank: neither largest nor nearest.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from harness.claims.address import Place
 from harness.claims.ledger import Address, Claim
 from harness.claims.verdict import judge_place
-from harness.records import Cell, CellSummary, Interval, MapPoint, MapWord, Part, PartAnalysis, Plan, ShareMap, Value
+from harness.records import Cell, CellSummary, MapPoint, MapWord, Part, PartAnalysis, Plan, ShareMap, Value
+from harness.sameness import broken_because
 from harness.stats.interval import t_interval
 
 WORDS: Mapping[str, MapWord] = {"supported": "holds", "refuted": "does not hold"}
@@ -77,19 +79,23 @@ def _point(
 ) -> MapPoint:
     part, cell = one
     summary = next(summary for summary in analysis.cells if summary.cell == cell.id)
-    share = _share(stage, summary)
-    word: MapWord = "not settled" if share else "not measured"
-    reason = "" if share else summary.outcome
-    if claim is not None:
+    reason = _unfit(stage, summary)
+    share = None if reason else t_interval(summary.stage_shares[stage])
+    word: MapWord = "not measured" if reason else "not settled"
+    if claim is not None and share:
         address = Address(suite=plan.suite, part=part.name, metric="share", stage=stage)
         judged = judge_place(claim, address, Place(cell, cell, ""), analysis, plan)
         word, reason = WORDS.get(judged.word, word), judged.reason
     return MapPoint(part=part.name, cell=cell.id, where=where, share=share, word=word, reason=reason)
 
 
-def _share(stage: str, summary: CellSummary) -> Interval | None:
-    shares = summary.stage_shares.get(stage)
-    return t_interval(shares) if shares else None
+def _unfit(stage: str, summary: CellSummary) -> str:
+    """Why the cell has no share; empty where it has one."""
+    if summary.outcome != "measured":
+        return summary.outcome
+    if summary.sameness == "broken":
+        return broken_because(summary)
+    return "" if summary.stage_shares.get(stage) else f"stage {stage} was not timed"
 
 
 def _axes(parts: Sequence[Part], facts: Sequence[Mapping[str, Value]]) -> tuple[list[str], dict[str, str]]:

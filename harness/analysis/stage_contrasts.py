@@ -108,8 +108,14 @@ def _too_short(evidence: Evidence, cell: Cell, key: str, summaries: Summaries) -
         for stage in summaries[one].stages
         if (stage.stage, stage.direction) == split(key)
     ]
+    return too_short(max(times), evidence) if times and max(times) < shortest_s(evidence) else ""
+
+
+def shortest_s(evidence: Evidence) -> float:
+    """Below it the marks at both ends of a stage are a part of what is read."""
     mark_s = float(np.median(list(evidence.mark_s.values()))) if evidence.mark_s else 0.0
-    least = max(SHORTEST_S, MARKS * mark_s)
-    if not times or max(times) >= least:
-        return ""
-    return f"too short for its clock: {1e6 * max(times):.1f} us, {1e6 * least:.0f} us would do"
+    return max(SHORTEST_S, MARKS * mark_s)
+
+
+def too_short(time_s: float, evidence: Evidence) -> str:
+    return f"too short for its clock: {1e6 * time_s:.1f} us, {1e6 * shortest_s(evidence):.0f} us would do"

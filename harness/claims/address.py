@@ -30,6 +30,8 @@ class Place:
     start: Cell | None
     where: str
     """What tells this place from the address's others, in words; empty where there is only one."""
+    grown: tuple[str, ...] = ()
+    """Ids of the cell under every value of the size it grows with, as planned."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class Reading:
     interval: Interval | None
     trials: tuple[float, ...] = ()
     note: str = ""
-    degraded: str = ""
-    """Why it is too disturbed to judge by; empty where it is not."""
+    doubt: str = ""
+    """Why it is not fit to judge by; empty where it is."""
+    floor: float | None = None
+    """The noise floor it must clear, where that is not its part's."""
     slack: float | None = None
     """What the noise floor can do to it, where that is not told by the floor itself."""
 
@@ -52,17 +56,56 @@ def places(address: Address, part: Part) -> list[Place]:
 def _places(address: Address, part: Part) -> Iterator[Place]:
     levels = [[(name, level) for level in chosen] for name, chosen in address.each.items()]
     size = growing(part) if address.metric in GROWN else None
-    least = part.varied_conditions[size][0] if size else None
-    for baseline in baselines(part):
-        if (size and baseline.conditions[size] != least) or not _picked(baseline.conditions, address.where):
+    if contradicted(address, part):
+        return
+    for alike in _alike(part, size):
+        if not _picked(alike[0].conditions, address.where):
             continue
-        conditions = {name: baseline.conditions[name] for name in part.varied_conditions if name != size}
+        others = {name: alike[0].conditions[name] for name in part.varied_conditions if name != size}
         for repeated in itertools.product(*levels):
-            start = changed(part, baseline, {**dict(repeated), **address.start})
-            cell = _named(part, baseline, address.cell) if address.cell else None
-            if address.cell is None:
-                cell = changed(part, baseline, {**dict(repeated), **address.start, **address.changes})
-            yield Place(cell, start, _words({**conditions, **dict(repeated)}))
+            found = [_place(address, part, baseline, dict(repeated), others, size) for baseline in alike]
+            yield next((place for place in found if place.cell and place.start), found[0])
+
+
+def contradicted(address: Address, part: Part) -> str:
+    """Why the address means nothing in this part; empty where it means something."""
+    size = growing(part) if address.metric in GROWN else None
+    if size is None or size not in address.where:
+        return ""
+    return f"its address picks values of {size}, and {address.metric} is read over all of them; without them would do"
+
+
+def _alike(part: Part, size: str | None) -> list[list[Cell]]:
+    """Baselines that differ in nothing but the size; without one each by itself."""
+    found: dict[tuple[Value, ...], list[Cell]] = {}
+    for baseline in baselines(part):
+        key = tuple(baseline.conditions[name] for name in part.varied_conditions if name != size)
+        found.setdefault(key, []).append(baseline)
+    return list(found.values())
+
+
+def _place(
+    address: Address,
+    part: Part,
+    baseline: Cell,
+    repeated: dict[str, str],
+    others: Mapping[str, Value],
+    size: str | None,
+) -> Place:
+    start = changed(part, baseline, {**repeated, **address.start})
+    cell = _named(part, baseline, address.cell) if address.cell else None
+    if address.cell is None:
+        cell = changed(part, baseline, {**repeated, **address.start, **address.changes})
+    grown = _grown(part, cell, others) if size and cell else ()
+    return Place(cell, start, _words({**others, **repeated}), grown)
+
+
+def _grown(part: Part, cell: Cell, others: Mapping[str, Value]) -> tuple[str, ...]:
+    return tuple(
+        one.id
+        for one in part.cells
+        if not one.control and one.variant == cell.variant and all(one.conditions[n] == others[n] for n in others)
+    )
 
 
 def _picked(conditions: Mapping[str, Value], where: Mapping[str, list[Value]]) -> bool:
@@ -99,7 +142,7 @@ def _share(address: Address, summary: CellSummary) -> Reading:
         return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
     percent = tuple(100 * share for share in shares)
     disturbed = f"degraded: over half the staged samples of {summary.name} were disturbed, and all are used"
-    return Reading(t_interval(percent), percent, degraded=disturbed if summary.degraded else "")
+    return Reading(t_interval(percent), percent, doubt=disturbed if summary.degraded else "")
 
 
 def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
@@ -111,7 +154,7 @@ def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
         reduced(ratio_interval(np.log(ratios).tolist())),
         tuple(100 * (1 - ratio) for ratio in ratios),
         note="; ".join(one.reason for one in compared if one.clock == "cpu"),
-        degraded="; ".join(one.reason for one in compared if one.degraded),
+        doubt="; ".join(one.reason for one in compared if one.degraded),
     )
 
 
@@ -119,8 +162,8 @@ def _growth(address: Address, cell: Cell, analysis: PartAnalysis) -> Reading:
     found = _growth_of(address, cell, analysis)
     if found is None:
         return Reading(None, note="the part varies no size, or fewer than three of its cells gave numbers")
-    disturbed = "degraded: over half the samples of a cell were disturbed, and all are used"
-    return Reading(found.slope, found.trials, degraded=disturbed if found.degraded else "", slack=found.slack)
+    clock = "read from process CPU time" if found.clock == "cpu" else ""
+    return Reading(found.slope, found.trials, clock, found.doubt, found.floor, found.slack)
 
 
 def _growth_of(address: Address, cell: Cell, analysis: PartAnalysis) -> Growth | None:
@@ -189,8 +232,7 @@ def guarded_cells(address: Address, place: Place, analysis: PartAnalysis) -> Seq
     """Every cell the number leans on: if one failed or gives other numbers, so does the claim."""
     compares = address.metric in ("reduction", "probe_change")
     cells = [cell for cell in (place.cell, place.start if compares else None) if cell is not None]
-    if address.metric in GROWN and place.cell is not None:
-        grown = _growth_of(address, place.cell, analysis)
-        return [summary for summary in analysis.cells if grown and summary.cell in grown.cells]
     ids = {cell.id for cell in cells} | ({cell.baseline for cell in cells} if address.metric == "reduction" else set())
+    if address.metric in GROWN:
+        ids = set(place.grown)
     return [summary for summary in analysis.cells if summary.cell in ids]

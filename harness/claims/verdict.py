@@ -34,14 +34,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.claims.address import TIMED, Place, Reading, guarded_cells, places, read, widened
+from harness.claims.address import TIMED, Place, Reading, contradicted, guarded_cells, places, read, widened
 from harness.claims.beside import beside
 from harness.claims.ledger import Address, Claim
 from harness.command import command
 from harness.conditions import shown_value
 from harness.lookup import cross_talk
 from harness.records import Cell, ClaimVerdict, ClaimWord, Interval, Part, PartAnalysis, Plan, Value
-from harness.sameness import broken_because
+from harness.sameness import broken_because, unchecked_because
 
 ALWAYS_SAID = ("batch_size", "threads")
 USUAL: dict[str, Value] = {"allocator": "default", "flush_denormal": False, "dtype": "float32", "device": "cpu"}
@@ -72,7 +72,7 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
     address, part, analysis = held[0]
     judged = [judge_place(claim, address, place, analysis, plan) for place in places(address, part)]
     if not judged:
-        reason = "the part runs under none of the conditions this claim speaks of"
+        reason = contradicted(address, part) or "the part runs under none of the conditions this claim speaks of"
         return _record(claim, "untested", reason=reason, command=claim.command, scope=f"claimed of {claim.scope}")
     word = _combined([one.word for one in judged])
     shown = _representative(claim, word, judged)
@@ -89,6 +89,7 @@ def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdi
         part=part.name,
         cell=cell.id if cell else None,
         stage=address.stage,
+        metric=address.metric,
         counted=address.metric not in TIMED,
         trials=shown.reading.trials,
         beside=beside(address, held[1:], analysis, claim.unit),
@@ -147,17 +148,17 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
         return Judged(place, "untested", reading, "one trial gives no interval")
     for cell in guarded:
         if cell.sameness == "not checked":
-            return Judged(place, "inconclusive", reading, f"outputs of {cell.name} were not compared with the oracle")
+            return Judged(place, "inconclusive", reading, unchecked_because(cell))
     if address.metric in TIMED and not analysis.noise_known:
         return Judged(place, "inconclusive", reading, "unstable host: " + "; ".join(analysis.reasons))
-    if reading.degraded:
-        return Judged(place, "inconclusive", reading, reading.degraded)
+    if reading.doubt:
+        return Judged(place, "inconclusive", reading, reading.doubt)
     crossed = cross_talk(analysis.contrasts) if address.metric in TIMED else ()
     for cell in guarded:
         if cell.cell in crossed:
             reason = f"cross-talk: {cell.name} alone in fresh processes took another time than beside other cells"
             return Judged(place, "inconclusive", reading, reason)
-    floor = analysis.floor or 0.0
+    floor = (analysis.floor or 0.0) if reading.floor is None else reading.floor
     fit = widened(address.metric, reading.interval, floor if reading.slack is None else reading.slack)
     given, bare = word(claim, fit), word(claim, reading.interval)
     within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
@@ -257,6 +258,7 @@ def _record(
     part: str | None = None,
     cell: str | None = None,
     stage: str | None = None,
+    metric: str = "",
     counted: bool = False,
     trials: tuple[float, ...] = (),
     beside: tuple[str, ...] = (),
@@ -282,6 +284,7 @@ def _record(
         part=part,
         cell=cell,
         stage=stage,
+        metric=metric,
         trials=trials,
         beside=beside,
         command=command,

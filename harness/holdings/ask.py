@@ -33,9 +33,11 @@ def answer(
     holdings = _holdings(system, variant, conditions, mode)
     found: list[object] = []
     for stated in known:
-        if _same(stated, system, conditions):
+        if _same(stated, system, variant, conditions, mode):
             rows = judged(stated, holdings)
             found += [tables.stated_table(stated, rows), tables.notes(rows)]
+        else:
+            found.append(tables.another_call(stated))
     under = ", ".join(f"{name} {shown_value(value)}" for name, value in _told(system, conditions).items())
     found.append(tables.stages_table(stages, holdings, f"{ref}, {mode}, {under}: counted"))
     found += [tables.explained(holdings), tables.largest_table(stages, holdings)]
@@ -62,13 +64,15 @@ def _holdings(system: Counting, variant: dict[str, str], conditions: dict[str, V
     try:
         return system.holdings(variant, conditions, mode)
     except ValueError as error:
-        raise UsageError(f"--mode {mode}: {error}") from None
+        raise UsageError(f"{system.name}, {mode}: {error}") from None
 
 
-def _same(stated: Stated, system: Counting, conditions: dict[str, Value]) -> bool:
-    """Whether the table speaks of these conditions."""
-    meant = {**system.sizes[stated.size], **stated.conditions}
-    return all(conditions[name] == value for name, value in meant.items())
+def _same(stated: Stated, system: Counting, variant: dict[str, str], conditions: dict[str, Value], mode: str) -> bool:
+    """Whether the table speaks of this call."""
+    meant = {**system.sizes[stated.size], **stated.conditions, "dtype": stated.dtype}
+    given = {"dtype": "float32", **conditions}
+    alike = all(given[name] == value for name, value in meant.items())
+    return alike and mode == stated.mode and variant == dict(system.variants[stated.variant])
 
 
 def _told(system: Counting, conditions: dict[str, Value]) -> dict[str, Value]:

@@ -112,9 +112,14 @@ class Row(Spec):
 
 
 class Stated(Spec):
+    """What the table speaks of: a call of this mode, of this variant at this size, and its rows."""
+
     document: str
     system: str
     size: str
+    mode: str = "train_step"
+    variant: str = "status_quo"
+    dtype: str = "float32"
     conditions: dict[str, Value] = {}
     rows: list[Row]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from harness.conditions import shown_value
 from harness.holdings.judged import Judged, activations, kept_bytes, parameter_bytes, peak_bytes
 from harness.holdings.measured import Measured
 from harness.holdings.stated import Stated
@@ -43,6 +44,15 @@ def stated_table(stated: Stated, rows: Sequence[Judged]) -> Table:
             "" if one.kept is None else str(one.kept),
         )
     return table
+
+
+def another_call(stated: Stated) -> Text:
+    """Said in place of a table that speaks of something else than was asked for."""
+    under = "".join(f", {name} {shown_value(value)}" for name, value in stated.conditions.items())
+    return Text(
+        f"{stated.document}: its table speaks of {stated.mode} of {stated.variant} in {stated.dtype} "
+        f"at size {stated.size}{under}, and is not judged by this call"
+    )
 
 
 def notes(rows: Sequence[Judged]) -> Text:

@@ -3,7 +3,8 @@
 Errors are relative 2-norms against the float64 oracle. For gradients every parameter is judged on its own and the
 worst counts; a parameter whose gradient is far below the others' typical size is measured against that size, since
 rounding of the whole backward pass reaches it too: |g - g*| / max(|g*|, FAINT |G*| sqrt(n / N)). A single number's
-gradient is one sum over everything and cancels to as little as chance will have it: there FAINT is 1.
+gradient is one sum over everything and cancels to as little as chance will have it: it is measured against the median
+over parameters of |g*| / sqrt(n), which no one steep parameter can raise.
 """
 
 from __future__ import annotations
@@ -61,11 +62,13 @@ def gradient_error(found: Mapping[str, Array], oracle: Mapping[str, Array]) -> f
         return float("inf")
     total = sum(_square(truth) for truth in oracle.values())
     count = sum(truth.size for truth in oracle.values())
+    each = [np.sqrt(_square(truth) / truth.size) for truth in oracle.values() if truth.size]
+    single = float(np.median(each)) if each else 0.0
     worst = 0.0
     for name, truth in oracle.items():
         if found[name].shape != truth.shape:
             return float("inf")
-        typical = (FAINT if truth.size > 1 else 1.0) * np.sqrt(total * truth.size / max(count, 1))
+        typical = FAINT * np.sqrt(total * truth.size / max(count, 1)) if truth.size > 1 else single
         error = np.sqrt(sum(_square(part - whole) for part, whole in _slabs(found[name], truth)))
         size = max(np.sqrt(_square(truth)), typical)
         if size > 0:

@@ -36,6 +36,20 @@ class Resident:
             output.update()
         return output
 
+    def first_call(self) -> dict[str, Any]:
+        """As `call`; all that must be finite, by name. With gradients that are not no update is made: even at a rate
+        of 0 it would write NaN into the parameters that the models of a process share."""
+        output = self.system.run(self.model, self.batch, self.mode)
+        numbers = self.tensors(output)
+        if output.loss is not None:
+            output.loss.backward()
+        if output.update is not None:
+            found = {name: getattr(p, "grad", None) for name, p in guards.parameters(self.model).items()}
+            numbers |= {f"gradient of {name}": grad for name, grad in found.items() if grad is not None}
+            if guards.finite(numbers):
+                output.update()
+        return numbers
+
     def call_repeatedly(self, times: int) -> None:
         """For calls too short to be read singly. In a training mode setting the gradients to None again is part of
         every call but the last; nothing else comes between them."""

@@ -302,7 +302,10 @@ class ClaimVerdict(Record):
     part: str | None = None
     cell: str | None = None
     stage: str | None = None
-    """Stage of that cell whose share of the sum of all stages the claim states."""
+    """Stage of that cell of which the claim speaks."""
+    metric: str = ""
+    """What was read there, as an address of the ledger names it; empty where nothing was, and in runs that did not
+    keep it: theirs with a stage are shares."""
     trials: tuple[float, ...] = ()
     """One reading per trial, in `unit`."""
     beside: tuple[str, ...] = ()

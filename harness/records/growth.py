@@ -35,6 +35,8 @@ class Growth(Record):
     slack: float = 0.0
     last_slack: float = 0.0
     """What the noise floor can do to each."""
+    floor: float = 0.0
+    """That noise floor: of the whole call, or of the stage."""
     word: GrowthWord
     last_word: GrowthWord
     fixed: tuple[Interval, Interval]
@@ -46,5 +48,7 @@ class Growth(Record):
     """Of time: one slope per trial."""
     degraded: bool = False
     clock: Literal["wall", "cpu", "none"] = "wall"
+    doubt: str = ""
+    """Why its words were taken away; empty where they were not."""
     note: str = ""
     """Why a word was taken away, which values are missing, which clock was read."""

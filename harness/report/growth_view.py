@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from harness.records import Growth, Interval, Part, PartAnalysis
@@ -107,13 +107,14 @@ def _stage(of: Growth) -> str:
 def _figure(plan: Part, part: PartAnalysis) -> Figure:
     """One panel for each variant, quantity and direction; the whole call stands among the forward stages."""
     panels = []
+    places = {stage: place for place, stage in enumerate(dict.fromkeys(_stages(plan, part)))}
     ordered = sorted(part.growths, key=lambda each: tuple(QUANTITIES).index(each.quantity))
     for (quantity, variant), group in groupby(ordered, key=lambda each: (each.quantity, _variant(each))):
         found = list(group)
         for direction in ("forward", "backward"):
             chosen = [each for each in found if each.direction == direction]
             if chosen:
-                panels.append(_panel(quantity, variant, direction, chosen, plan))
+                panels.append(_panel(quantity, variant, direction, chosen, places))
     condition = label(part.growths[0].condition)
     return Figure(
         f"growth-{slug(plan.name)}",
@@ -123,10 +124,14 @@ def _figure(plan: Part, part: PartAnalysis) -> Figure:
     )
 
 
-def _panel(quantity: str, variant: str, direction: str, found: Sequence[Growth], plan: Part) -> Panel:
+def _stages(plan: Part, part: PartAnalysis) -> tuple[str, ...]:
+    """The whole call, the stages that are timed, then those of which the memory alone is known."""
+    return ("", *plan.stages, *(each.stage for each in part.growths))
+
+
+def _panel(quantity: str, variant: str, direction: str, found: Sequence[Growth], places: Mapping[str, int]) -> Panel:
     factor, unit = _unit(quantity, [value for each in found for value in each.measured])
     which = f", {direction}" if any(each.stage for each in found) else ""
-    places = {stage: place for place, stage in enumerate(("", *plan.stages))}
     curves = tuple(
         Curve(
             label(each.stage) if each.stage else WHOLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.records import MapPoint, ShareMap, Value
@@ -9,6 +10,7 @@ from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Block, Column, Entry, Field, Figure, HeatMap, HeatPanel, Mark, Section, Table
 from harness.report.text import label, safe, slug
+from harness.system import OPTIMISER
 
 MARKS = {
     "holds": Mark("holds", "●", "good", "the whole interval, widened by the noise, lies within the claim's tolerance"),
@@ -17,6 +19,7 @@ MARKS = {
     "not measured": Mark("not measured", "–", "none", "the cell gave no share"),
 }
 MARKED = ("holds", "not settled")
+UNSETTLED = "the interval, widened by the noise, holds both"
 NAMED = 5
 """Points that a sentence names."""
 
@@ -25,10 +28,14 @@ def map_section(run: Run) -> Section | None:
     maps = run.analysis.maps
     if not maps:
         return None
-    lead = (
+    lead: tuple[str, ...] = (
         "Each point is one cell: its share is the time of the stage over the sum of all stages, forward and backward, "
         "in the staged arm. The claim is judged at every point as it would be judged there alone.",
     )
+    updating = [label(part.mode) for part in run.manifest.plan.parts if part.map and OPTIMISER in part.stages]
+    if updating:
+        modes = words.listed(dict.fromkeys(updating))
+        lead = (*lead, f"In mode {modes} the sum holds the update too, the stage {OPTIMISER}.")
     return Section("map", "Where a stage takes which share", lead, tuple(_block(each, run) for each in maps))
 
 
@@ -61,15 +68,23 @@ def _answer(of: ShareMap) -> str:
         return f"{stage}: no claim of this run states one."
     points = words.count(len(of.points), "point")
     stated = f"{stage}: {_stated(of)}"
+    if of.nearest is None:
+        return f"{stage}: none of {points} gave one."
     holding = [point for point in of.points if point.word == "holds"]
-    unsettled = sum(point.word in ("not settled", "not measured") for point in of.points)
-    open_ = f" ({unsettled} of them not settled)" if unsettled else ""
+    unsettled = [point for point in of.points if point.word in ("not settled", "not measured")]
+    open_ = f" ({len(unsettled)} of them not settled)" if unsettled else ""
     if holding:
         named = "; ".join(_at(point, of) for point in holding[:NAMED])
         more = f"; and {len(holding) - NAMED} more" if len(holding) > NAMED else ""
         return f"{stated} holds at {len(holding)} of {points}{open_}: {named}{more}."
-    nearest = f"; nearest is {_at(of.points[of.nearest], of)}" if of.nearest is not None else ""
-    return f"{stated} holds nowhere of {points}{open_}{nearest}."
+    nearest = f"; nearest is {_at(of.points[of.nearest], of)}"
+    if not unsettled:
+        return f"{stated} holds nowhere of {points}{nearest}."
+    judged = len(of.points) - len(unsettled)
+    reason, _ = Counter(point.reason or UNSETTLED for point in unsettled).most_common(1)[0]
+    if judged:
+        return f"{stated} holds at none of the {judged} of {points} that could be judged{nearest}."
+    return f"{stated} could be judged at none of {points}: {safe(reason)}{nearest}."
 
 
 def _stated(of: ShareMap) -> str:

@@ -58,9 +58,10 @@ def _moved(move: ReadingMove, unit: str, plan: Part, run: Run) -> Iterator[str]:
     )
     if isinstance(move.after, str):
         yield f"{move.moved} of {move.compared} cells differ from their baseline"
-    doubts = ", ".join(_doubts(end, plan, run))
-    if doubts:
-        yield f"there {doubts}"
+    for cell, told in ((start, f"at {_at(start, end, plan)}"), (end, "there")):
+        doubts = ", ".join(_doubts(cell, plan, run))
+        if doubts:
+            yield f"{told} {doubts}"
 
 
 def _at(cell: Cell, other: Cell, plan: Part) -> str:

@@ -70,7 +70,8 @@ def _stated(cell: CellSummary, run: Run) -> dict[str, ClaimVerdict]:
     """Shares the documents state of this very cell, by stage; the first such claim stands for its stage."""
     found: dict[str, ClaimVerdict] = {}
     for claim in run.analysis.claims:
-        if (claim.part, claim.cell) == (cell.part, cell.cell) and claim.stage and claim.relation == "about":
+        here = (claim.part, claim.cell) == (cell.part, cell.cell) and claim.metric in ("share", "")
+        if here and claim.stage and claim.relation == "about":
             found.setdefault(claim.stage, claim)
     return found
 

@@ -51,7 +51,9 @@ MET_MARK = Mark("met", "✓", "good", "within the goal")
 MISSED_MARK = Mark("missed", "✕", "bad", "outside the goal")
 SAME_OUTPUT_MARK = Mark("holds", "✓", "good", "outputs agree within the tolerance")
 BROKEN_OUTPUT_MARK = Mark("broken", "!", "broken", "outputs differ beyond the tolerance")
-UNCHECKED_MARK = Mark("not checked", "–", "none", "not compared with the oracle")
+UNCHECKED_MARK = Mark(
+    "not checked", "–", "none", "not compared with the oracle, or gradients with a tolerance of 1 and more"
+)
 
 UNSOLVED_MARKS = {
     word: Mark(word, "✕", "bad", "the solver ended without reaching its tolerance")

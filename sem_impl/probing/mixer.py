@@ -35,7 +35,8 @@ from sem_impl.mixer import Mixer
 DEGREES = 180 / math.pi
 
 
-def read(mixer: Mixer, psi: Tensor) -> dict[str, float]:
+def read(mixer: Mixer, psi: Tensor) -> tuple[dict[str, float], Tensor]:
+    """Readings, and the mixer's output."""
     stream, rates, branches, halfway, final = [psi], [], [], [], []
     for layer in mixer.layers:
         entering = stream[-1]
@@ -49,7 +50,7 @@ def read(mixer: Mixer, psi: Tensor) -> dict[str, float]:
         halfway.append(mean_square(earlier.state))
         final.append(mean_square(carried.state))
     norm = mixer.layers[0].norm
-    return {
+    readings = {
         **variances([mean_square(each) for each in stream]),
         "branch_alignment": mean([alignment(before, after) for before, after in pairwise(stream)]),
         "branch_variance_first": branches[0],
@@ -61,6 +62,7 @@ def read(mixer: Mixer, psi: Tensor) -> dict[str, float]:
         "state_growth": mean(final) / mean(halfway),
         **response(mixer, psi, stream[-1]),
     }
+    return readings, stream[-1]
 
 
 def rate(space: nn.Module, y: Tensor) -> Tensor:

@@ -4,7 +4,7 @@
               Whatever was tried, a token counts as reached only where the head itself says so.
 (2) proof     of the contrary. log_linear: w_v = sum_u c_u w_u and b_v <= sum_u c_u b_u with c >= 0, sum_u c_u = 1
               over u != v; then l_v <= sum_u c_u l_u <= max_u l_u for every psi. A linear program: w_v lies inside
-              the convex hull of the others. (With b = 0 the program and (1) leave nothing open.)
+              the convex hull of the others.
               born_quadratic: w_v = c w_u with |c| <= 1; then |<w_v, psi>| <= |<w_u, psi>| for every psi.
 What neither settles is left open. Search and proof are made where W is small enough; the first witness always.
 """

@@ -1,4 +1,5 @@
-"""What the probes of `sem` read, by stage: `encoder.marginal_error` in a suite. `sem_impl.probing` reads them."""
+"""What the probes of `sem` read, by stage: `encoder.marginal_error` in a suite. `sem_impl.probing` reads them, over all
+positions of a forward pass whatever the mode."""
 
 from harness.system import Probe
 from sem_impl.system.common import PROBES

@@ -201,7 +201,7 @@ OPTIMISER = (
         levels=("none", "every_k"),
         kind="exact",
         source="sem_topology_report 6",
-        doc="all activations of the mixer kept, or those of every second layer, the rest computed again",
+        doc="all activations of the mixer kept, or the input of every second layer and all layers run once more",
         oracle="none",
         modes=TRAINING,
     ),

@@ -43,7 +43,9 @@ class Sem(Learns, Counts):
     stages = MappingProxyType({name: name for name in ("encoder", "mixer", "propagator", "head")})
     probes = READINGS
     rounding = 190 * ROUNDOFF
-    """A value passes some 20 operations in each of 8 mixer layers and 30 outside them, each rounding once."""
+    """A value passes some 20 operations in each of 8 mixer layers and 30 outside them, each rounding once. Derived for
+    at most 8 mixer layers and one propagator layer, applied to any number: each mixer layer more would add 20, each
+    propagator layer more multiply by KERR_GAIN, so deeper models are held to less than rounding may cost them."""
     gradient_slack = 2 * KERR_GAIN * 7
     """A gradient sums, over tokens, products of a forward value and an adjoint, both in error (2); the adjoint passes
     the Kerr phase's Jacobian once more than the output does (KERR_GAIN); the sum may cancel (7, our allowance)."""

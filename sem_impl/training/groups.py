@@ -6,11 +6,11 @@ uniform            1
 linear_depth       1 + (l/L)(m - 1)
 exponential_depth  m^(l/L)
 
-Decay 0.01 on matrices only: parameters of two axes or more, not counting a last axis of 2, which holds Re and Im.
-Gains, biases and horizons keep their scale, complex ones too.
+Decay 0.01 on matrices only, as each was marked where it was made (`initial`): what maps one space to another, and the
+tables of embedding and codes. Gains, biases, horizons, phases, taps and the weights of H keep their scale.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 MOST = 4.0
 DECAY = 0.01
@@ -40,13 +40,8 @@ def groups(model: nn.Module, level: str, base_rate: float) -> list[dict]:
         rates |= {id(p): LEARNING_RATES[level](number, len(layers)) for p in layer.parameters()}
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in model.parameters():
-        found.setdefault((rates[id(p)], DECAY if is_matrix(p) else 0.0), []).append(p)
+        found.setdefault((rates[id(p)], DECAY if p.matrix else 0.0), []).append(p)
     return [
         {"params": parameters, "lr": base_rate * rate, "weight_decay": decay}
         for (rate, decay), parameters in found.items()
     ]
-
-
-def is_matrix(parameter: Tensor) -> bool:
-    pairs = parameter.ndim > 0 and parameter.shape[-1] == 2
-    return parameter.ndim - pairs >= 2

@@ -21,7 +21,7 @@ class Judged(NamedTuple):
 
     loss: float
     bar: float
-    """No model that ignores what came before does better."""
+    """No model that ignores what came before does better on the same tokens."""
 
 
 class Learner:
@@ -61,8 +61,8 @@ class Learner:
         return self.training.advance(tokens.to(self.device))
 
     def judge(self) -> Judged:
-        tokens = data.judged(self.rows, self.length).to(self.device)
-        return Judged(judge(self.training.model, tokens, self.rows), data.bar())
+        windows = data.judged(self.rows, self.length)
+        return Judged(judge(self.training.model, windows.to(self.device), self.rows), data.bar(windows))
 
     def save(self, file: Path) -> None:
         files.save(
