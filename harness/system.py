@@ -217,8 +217,8 @@ class System(Protocol):
         ...
 
     def read_probes(self, model: Any, batch: Batch) -> Mapping[str, float | str]:
-        """Probe name -> reading, in an untimed pass of its own, of model and batch: it hears of no mode. A solver's outcome
-        is a word."""
+        """Probe name -> reading, in an untimed pass of its own, of model and batch: it hears of no mode. A solver's
+        outcome is a word."""
         ...
 
 

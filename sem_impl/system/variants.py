@@ -50,8 +50,8 @@ AFTER = {
     "checkpointing": "every_k",
 }
 KINDEST = AFTER | {"layout": "complex64", "learning_rate": "uniform", "checkpointing": "none"}
-"""`AFTER` without checkpointing, which costs time, and the learning rate, which only an update reads; and with the layout
-that the scan is fastest in."""
+"""`AFTER` without checkpointing, which costs time, and without the learning rate, which only an update reads; with the
+layout that the scan is fastest in."""
 SEOP = ("epsilon", "horizon", "residual", "norm", "preconditioner", "kernels")
 VARIANTS = {
     "status_quo": BEFORE | PROPAGATOR_BEFORE,
