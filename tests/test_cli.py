@@ -238,8 +238,11 @@ def test_a_misused_command_line_is_exit_code_two(command, words: list[str]) -> N
 
 def test_interrupting_a_run_says_how_to_go_on(tmp_path: Path) -> None:
     fake_suite(tmp_path, "SLEEPY", "{pace: [usual, slow]}")
+    heard = {
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    }  # a background shell passes it on ignored
     with subprocess.Popen(
-        [*SEMH, "run", "fake.yaml"], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+        [*SEMH, "run", "fake.yaml"], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, **heard
     ) as runner:
         assert runner.stderr is not None
         for _ in ("not calibrated", "1/"):
