@@ -48,7 +48,8 @@ class Switch:
     are. `gradient_gain` is the same for gradients, under the cell's conditions; where it is missing `gain` stands for
     both. `oracle` is the level the oracle itself uses (None: the cell's
     own level; always so for `different`). Where `applies` is False, and in a mode not in `modes` (empty: all),
-    the switch has no effect, and the design merges the variants that differ only in it.
+    the switch has no effect, and the design merges the variants that differ only in it; outside its modes a system runs
+    as at the level of the oracle, and what that level adds is still allowed.
     """
 
     name: str

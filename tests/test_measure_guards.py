@@ -98,6 +98,16 @@ def test_a_level_adds_its_tolerance_and_multiplies_by_its_gain_where_it_is_alive
     assert allowed(nothing | {"b": "y"}, mode="train_step") == pytest.approx(1e-5 + 1e-2)
 
 
+def test_outside_its_modes_a_switch_adds_what_its_oracle_level_does():
+    """A solver that stops at its fixed tolerance in a prefill, where no level can be chosen, still stops there."""
+    levels = {"fixed": 1e-6, "loose": 1e-4}
+    switch = Switch("t", tuple(levels), "approximate", "s", tolerance=levels, oracle="fixed", modes=("forward",))
+    unused = Switch("u", ("x",), "approximate", "s", tolerance={"x": 1.0}, oracle="x", applies=lambda _: False)
+    system = SimpleNamespace(rounding=1e-5, switches=(switch, unused), gradient_slack=5.0)
+    allowed = {mode: tolerances(system, {"t": "loose", "u": "x"}, {}, mode).outputs for mode in ("forward", "prefill")}
+    assert allowed == pytest.approx({"forward": 1e-5 + 1e-4, "prefill": 1e-5 + 1e-6})
+
+
 def test_finite_sees_one_nan_among_many():
     tensor = torch.ones(1000, dtype=torch.complex64)
     assert guards.finite({"x": tensor})

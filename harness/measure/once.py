@@ -117,7 +117,7 @@ class Tolerances(NamedTuple):
 
 def tolerances(system: System, variant: Mapping[str, str], conditions: Conditions, mode: str) -> Tolerances:
     """What rounding and the levels add, times what the levels make of it."""
-    levels = [(switch, variant[switch.name]) for switch in system.switches if switch.alive(variant, mode)]
+    levels = [(switch, _level(switch, variant, mode)) for switch in system.switches if switch.applies(variant)]
     added = sum(switch.tolerance.get(level, 0.0) * switch.growth(conditions) for switch, level in levels)
     gains = {switch.name: switch.gain.get(level, 1.0) for switch, level in levels}
     steep = {one.name: one.gradient_gain[level](conditions) for one, level in levels if level in one.gradient_gain}
@@ -125,6 +125,11 @@ def tolerances(system: System, variant: Mapping[str, str], conditions: Condition
     return Tolerances(
         error * math.prod(gains.values()), error * math.prod((gains | steep).values()) * system.gradient_slack
     )
+
+
+def _level(switch: Switch, variant: Mapping[str, str], mode: str) -> str:
+    """Outside its modes the oracle's: an approximation that has no choice there is still one."""
+    return variant[switch.name] if switch.alive(variant, mode) else switch.oracle or ""
 
 
 def oracle_device(shop: Workshop, cell: Cell) -> dict[str, Value]:
