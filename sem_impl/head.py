@@ -16,6 +16,7 @@ which is largest, 1000 d, where the amplitude is 1e-3.
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class LogPower(torch.autograd.Function):
         return log_power_adjoint(*ctx.saved_tensors, g)
 
 
-class Projection(nn.Module):
+class Projection(nn.Module, ABC):
     """Real rows of norm 1 [.., 2P] -> logits [.., V]."""
 
     weight: nn.Parameter
@@ -67,17 +68,17 @@ class Projection(nn.Module):
         amplitude = linear(self.rows(direction), self.weight.flatten(1), self.bias)
         return self.logits(amplitude, keep=amplitude.requires_grad)
 
+    @abstractmethod
     def rows(self, direction: Tensor) -> Tensor:
         """What W is multiplied by: [.., 2P], or with axes before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor:
         """Of what W gave, which may be overwritten unless it is to be kept for `adjoint`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor:
         """Of `logits`: the gradient at the amplitude, from g at the logits."""
-        raise NotImplementedError
 
 
 class BornQuadratic(Projection):
