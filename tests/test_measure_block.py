@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from plan_helpers import plan_of
 
+from harness.measure.canary import VirtualCanary
 from harness.measure.trial import run_trial
 from harness.measure.workshop import Breadcrumb, Workshop
 from harness.records import LINE, Block, Process
@@ -15,6 +16,7 @@ from tests.fakes import GAINING
 
 FAKE = "suite: gains\ntitle: Who is called when?\nsystem: tests.fakes:GAINING\nmemory: false\n"
 SUITE = "design: one_at_a_time\nconditions: {rows: [6, 7]}\nfactors: {SWITCHES}\nblocks: 4\n"
+SONG = "song"
 SWITCHES = ", ".join(f"{switch.name}: [new]" for switch in GAINING.switches[:2])
 
 
@@ -28,6 +30,12 @@ def block(tmp_path, monkeypatch):
         calls.append(((tuple(sorted(model.variant.items())), rows), gc.isenabled()))
         return type(GAINING).run(GAINING, model, batch, mode)
 
+    def sung(canary):
+        calls.append((SONG, gc.isenabled()))
+        return sing(canary)
+
+    sing = VirtualCanary.sing
+    monkeypatch.setattr(VirtualCanary, "sing", sung)
     system = replace(GAINING)
     monkeypatch.setattr(system, "run", watched, raising=False)
     plan = plan_of(tmp_path, SUITE.replace("SWITCHES", SWITCHES), FAKE, preset="quick")
@@ -48,18 +56,20 @@ def block(tmp_path, monkeypatch):
 
 
 def test_where_a_block_comes_to_other_cells_the_last_of_them_is_called_untimed_first(block):
+    """Both canaries of a block follow a call of its last cell, and each an untimed song."""
     blocks, calls, names, families = block
     expected = []
     for one in blocks:
         samples = sorted((s for s in one.samples if s.arm == "bare"), key=lambda sample: sample.position)
         last = {families[sample.cell]: sample.cell for sample in samples}
-        expected.append(names[samples[-1].cell])  # before the first canary
+        expected += [names[samples[-1].cell], SONG, SONG]
         here = None
         for sample in samples:
             if families[sample.cell] != here:
                 here = families[sample.cell]
                 expected.append(names[last[here]])
             expected.append(names[sample.cell])
+        expected += [SONG, SONG]
     assert [cell for cell, _ in calls[-len(expected) :]] == expected
     assert {families[sample.cell] for one in blocks for sample in one.samples if sample.arm == "bare"} == {6, 7}
 

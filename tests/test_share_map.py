@@ -1,6 +1,7 @@
 """Where a stage takes which share: planted shares, judged point by point, joined over parts, and drawn."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from analysis_helpers import World, analysed, cell
@@ -13,6 +14,8 @@ from harness.errors import SuiteError
 from harness.plan import make_plan
 from harness.records import Analysis, Manifest, Outcome, ShareMap
 from harness.report import figures, html, markdown
+from harness.report.heat import draw_heat
+from harness.report.shown import Field, HeatMap, HeatPanel
 from harness.report.terminal import summary
 from harness.report.view import view
 
@@ -299,3 +302,15 @@ def test_the_plan_keeps_the_stage_of_the_map(tmp_path):
 def test_a_map_of_what_is_not_timed_is_refused(tmp_path, body, message):
     with pytest.raises(SuiteError, match=re.escape(message)):
         make_plan(suite_of(tmp_path, body), available_bytes=1e12)
+
+
+def test_a_panels_title_stays_above_its_panel():
+    """Bold letters at 13 px are up to 7.8 px wide in the fonts of the page."""
+    title = "forward, propagator_layers 1, method cocg, matrix rebuild"
+    rows = ((Field("12 %", 0.1), Field("34 %", 0.3), Field("56 %", 0.5)),)
+    drawn, _ = draw_heat(HeatMap("width", "vocabulary", ("2048",), ("1", "2", "3"), (HeatPanel(title, rows),) * 3), 940)
+    lines = re.findall(r'<text x="([\d.]+)"[^>]*class="heading"[^>]*>([^<]*)</text>', "".join(drawn))
+    lefts = sorted({float(left) for left, _ in lines})
+    assert " ".join(words for left, words in lines if float(left) == lefts[0]) == title
+    apart = min(after - before for before, after in pairwise(lefts))
+    assert max(7.8 * len(words) for _, words in lines) < apart

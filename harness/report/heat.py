@@ -16,7 +16,8 @@ from harness.report.text import bare, shorten
 FIELD_WIDTH, FIELD_HEIGHT, GAP = 84.0, 34.0, 26.0
 HEAD, FOOT, LINE = 26.0, 48.0, 16.0
 """Heights of a title of one line, of the axis below the fields, and of a title's second line."""
-LETTER = 6.6
+LETTER, BOLD = 6.6, 7.8
+"""Widths of a letter, of the axes and of a title."""
 STEPS = 10
 
 
@@ -27,7 +28,7 @@ def draw_heat(plot: HeatMap, width: float) -> tuple[list[str], float]:
     each = min(FIELD_WIDTH, (width - margin) / columns)
     panel_width = margin + columns * each
     abreast = max(1, int((width + GAP) // (panel_width + GAP)))
-    titles = [_title(panel.title, int(panel_width / LETTER)) for panel in plot.panels]
+    titles = [_title(panel.title, int(panel_width / BOLD)) for panel in plot.panels]
     head = HEAD + LINE * (max(map(len, titles)) - 1)
     height = head + FIELD_HEIGHT * len(plot.up) + FOOT
     body = [svg.text(0, 14, plot.up_axis, cls="axis")]
