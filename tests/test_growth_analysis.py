@@ -199,7 +199,8 @@ def test_no_growth_without_exactly_one_size(varied):
     assert growths(world(varied=varied)) == ()
 
 
-def test_other_conditions_are_held_fixed():
+def at_two_steps():
+    """A world in which dt varies besides: linear at dt 0.1, quadratic at 0.2."""
     made = [
         one.model_copy(
             update={
@@ -216,7 +217,11 @@ def test_other_conditions_are_held_fixed():
     def times(one):
         return 1e-5 * one.conditions["seq_len"] ** (1 if one.conditions["dt"] == 0.1 else 2)
 
-    found = growths(world(cells=made, varied={"seq_len": SIZES, "dt": (0.1, 0.2)}, times=times))
+    return {"cells": made, "varied": {"seq_len": SIZES, "dt": (0.1, 0.2)}, "times": times}
+
+
+def test_other_conditions_are_held_fixed():
+    found = growths(world(**at_two_steps()))
     assert [(one.under, one.word) for one in found] == [({"dt": 0.1}, "linear"), ({"dt": 0.2}, "more than linear")]
     assert {one.variant for one in found} == {"baseline"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 from analysis_helpers import World
-from test_growth_analysis import SIZES, STAGES, cells, power, remembered, world
+from test_growth_analysis import SIZES, STAGES, at_two_steps, cells, power, remembered, world
 
 from harness.analysis import analyse_lines
 from harness.records import ClaimVerdict, Growth, Outcome
@@ -76,23 +76,7 @@ def test_bytes_are_counted_and_hold_on_any_host():
 
 
 def test_there_is_one_place_for_each_combination_of_the_other_conditions():
-    made = [
-        one.model_copy(
-            update={
-                "id": f"{one.id}{dt}",
-                "name": f"{one.name}, dt={dt}",
-                "conditions": {**one.conditions, "dt": dt},
-                "baseline": f"{one.baseline}{dt}",
-            }
-        )
-        for dt in (0.1, 0.2)
-        for one in cells()
-    ]
-
-    def times(one):
-        return 1e-5 * one.conditions["seq_len"] ** (1 if one.conditions["dt"] == 0.1 else 2)
-
-    both = {"cells": made, "varied": {"seq_len": SIZES, "dt": (0.1, 0.2)}, "times": times}
+    both = at_two_steps()
     found = judged(claimed(**both))
     assert (found.verdict, found.holds_where) == ("qualified", ("dt=0.1",))
     assert judged(claimed("metric: growth, where: {dt: [0.2]}", **both)).verdict == "refuted"
