@@ -26,14 +26,16 @@
     analysis/  records -> stats/ -> Analysis: contrasts and stage contrasts, then their family, then what was
         |      confirmed; effects, steps, growth, limits; stats/ is pure numpy and scipy
         v
-    claims/    ledger.py reads the claims, verdict.py judges one
+    claims/    ledger.py reads the claims, verdict.py judges one, where.py says where else it would hold
         |
         +--> report/  reports/<run>/report.md, report.html (reads records, computes nothing)
+        +--> export/  reports/<run>/tables/*.csv and parquet (for other programs)
 
 Beside it, each with a command of its own: ceilings.py (what this machine can do at best -> results/ceilings.json ->
 every run), calibrate.py (a suite against itself -> results/calibrations/ -> the next runs), doctor/ (what makes this
 machine noisy), holdings/ (what a call holds: stated, counted, measured), trace/ (one cell under torch's profiler; it
-explains, and enters no estimate), learning.py (trains a system and draws text from it; it measures nothing).
+explains, and enters no estimate), learning.py (trains a system and draws text from it; it measures nothing), compare.py
+(two runs side by side), verdicts.py (the ledger over all runs). `commands/` holds what the command line makes of each.
 
 `records/` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
 `harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).
@@ -122,6 +124,7 @@ def conclude(folder: RunFolder, reports: Path = Path("reports")) -> Result:
     """Analyse what a run has on disk and render it. Needs neither torch nor the device it was measured on."""
     from harness.analysis import analyse
     from harness.errors import StoreError
+    from harness.export import export
     from harness.report import render
     from harness.schedule import exit_code
 
@@ -129,7 +132,8 @@ def conclude(folder: RunFolder, reports: Path = Path("reports")) -> Result:
     analysis = analyse(folder)
     folder.write_analysis(analysis)
     try:
-        page = render(folder, reports)
+        tables = export(folder, reports / folder.path.resolve().name / "tables")
+        page = render(folder, reports, tables)
     except OSError as error:
         raise StoreError(f"{reports}: the report could not be written: {error.strerror}") from None
     return Result(folder, analysis, page, exit_code(manifest.plan, manifest.outcomes))

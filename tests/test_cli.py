@@ -24,6 +24,7 @@ from tests.runner_helpers import environment, fake_suite
 SEMH = [sys.executable, "-m", "cli"]
 COMMANDS = (
     *("run", "plan", "report", "runs", "suites", "systems"),
+    *("audit", "claims", "compare", "verdicts"),
     *("doctor", "ceilings", "calibrate", "trace", "train", "generate", "memory"),
 )
 

@@ -157,8 +157,8 @@ SAID = {
     "full_factorial": ["averaged over all levels of the other switches", "Which effects stand out"],
     "fractional_factorial": ["averaged over the cells of the fraction", "| a × b = c × e = d × f | 1.09"],
     "screening": ["the largest first; interactions of two are not estimated", "Which effects stand out"],
-    "ladder": ["From the baseline up the ladder", "| \\+ b: old → new | 0.9"],
-    "leave_one_out": ["What leaving one out costs", "| without a: new → old | 1.6"],
+    "ladder": ["What does each rung add, from the baseline up the ladder?", "| \\+ b: old → new | 0.9"],
+    "leave_one_out": ["What does leaving one out cost?", "| without a: new → old | 1.6"],
 }
 
 

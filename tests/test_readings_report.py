@@ -13,7 +13,7 @@ from readings_helpers import reader, stored
 from report_helpers import Folder
 from report_hostile import HOSTILE, RTL, hostile
 from report_reading import Page, Stored, printed
-from test_report_browser import ARGUMENTS, CLIPPED, LOW_CONTRAST
+from report_chromium import ARGUMENTS, CLIPPED, LOW_CONTRAST
 
 from harness.records import Outcome
 from harness.report import html, markdown, render
@@ -87,9 +87,9 @@ def test_what_was_read_stands_below_the_headline_and_above_all_else(run: Stored)
     page, document = html.page(view(*run)), markdown.document(view(*run))
     sections = [a["id"] for tag, a in Page(page).tags if tag == "section" and a.get("id")]
     assert sections[:3] == ["headline", "read", "claims"]
-    assert '<a href="#read">What was read</a>' in page
+    assert '<a href="#read">Readings</a>' in page
     titles = re.findall(r"^## (.*)$", document, re.MULTILINE)
-    assert titles[:3] == ["Headline", "What was read", "Claims"]
+    assert titles[:3] == ["Headline", "What was read?", "Claims"]
     assert "of one set of weights and inputs (seed 0): they have no interval." in Page(page).text
 
 
@@ -241,7 +241,8 @@ def test_what_is_drawn_is_one_readable_picture_with_title_and_axes(lengths: tupl
     values |= {f"annealed-{n}": 1.01 for n in lengths}
     drawn = ET.fromstring(draw(figure(stored(reader({NAME: values, "ties": values}, lengths))), layout))
     space = "{http://www.w3.org/2000/svg}"
-    assert drawn.find(f"{space}title").text.startswith("Readings")
+    asked = "How do the readings change with seq_len?" if len(lengths) > 1 else "What was read, cell by cell?"
+    assert drawn.find(f"{space}title").text == asked
     axes = [node.text for node in drawn.iter(f"{space}text") if node.attrib["class"] == "axis"]
     assert len(axes) == 2 and all(axes)
     labels = [node for node in drawn.iter(f"{space}text") if node.attrib["class"] in ("direct", "label")]

@@ -85,18 +85,18 @@ def test_both_documents_keep_the_order_of_sections(parsed: Page, document: str) 
     titles = [
         "Headline",
         "Claims",
-        "Where the time goes",
-        "Limits",
-        "What each change did",
-        "Every cell",
+        "Where does the time go?",
+        "What did each change do?",
+        "How far from the limit?",
+        "What did every cell measure?",
         "Can I trust",
-        "Repeat",
+        "How can I repeat it?",
     ]
     for title in titles:
         assert f"## {title}" in document
     assert [document.index(f"## {title}") for title in titles] == sorted(document.index(f"## {t}") for t in titles)
     sections = [a["id"] for tag, a in parsed.tags if tag == "section" and a.get("id")]
-    assert sections == ["headline", "claims", "time", "limits", "changes", "cells", "trust", "repeat"]
+    assert sections == ["headline", "claims", "time", "changes", "limits", "cells", "trust", "repeat"]
 
 
 def test_every_contrast_stands_in_both_with_interval_and_verdict(stored: Stored, parsed: Page, document: str) -> None:

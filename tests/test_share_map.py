@@ -308,7 +308,7 @@ def test_a_panels_title_stays_above_its_panel():
     """Bold letters at 13 px are up to 7.8 px wide in the fonts of the page."""
     title = "forward, propagator_layers 1, method cocg, matrix rebuild"
     rows = ((Field("12 %", 0.1), Field("34 %", 0.3), Field("56 %", 0.5)),)
-    drawn, _ = draw_heat(HeatMap("width", "vocabulary", ("2048",), ("1", "2", "3"), (HeatPanel(title, rows),) * 3), 940)
+    drawn, _ = draw_heat(HeatMap("width", "vocabulary", ("2048",), ("1", "2", "3"), (HeatPanel(title, rows),) * 3), 980)
     lines = re.findall(r'<text x="([\d.]+)"[^>]*class="heading"[^>]*>([^<]*)</text>', "".join(drawn))
     lefts = sorted({float(left) for left, _ in lines})
     assert " ".join(words for left, words in lines if float(left) == lefts[0]) == title

@@ -9,7 +9,8 @@ from test_claims import ENTRY
 from harness.analysis import analyse_lines
 from harness.claims.address import widened
 from harness.claims.ledger import Address, Claim, read_ledger
-from harness.claims.verdict import judge, word
+from harness.claims.relation import word
+from harness.claims.verdict import judge
 from harness.records import ClaimVerdict, Interval, Outcome
 
 FACTORS = {"matrix": ("rebuild", "cached"), "kernels": ("eager", "fused")}

@@ -3,8 +3,8 @@
 `evidence` gathers the lines of a part, `cells` summarises each planned cell, `contrasts` compares it with its
 baseline and `stage_contrasts` its stages with the baseline's, `effects` and `steps` say what each switch did, `growth`
 how a cell grows with its conditions, `readings` what its probes read; here they are put together, `family` judges all
-contrasts as one, `confirm` holds them against what was measured once more, the claims are judged, and `share_map` says
-where a stage takes what share.
+contrasts as one, `confirm` holds them against what was measured once more, `share_map` says where a stage takes what
+share, and the claims are judged, each with where else it would hold.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from harness.analysis.stage_contrasts import stage_contrasts
 from harness.analysis.steps import steps
 from harness.claims.ledger import matching, read_ledger
 from harness.claims.verdict import judge
+from harness.claims.where import located
 from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Process
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.stats import margin as margins
@@ -47,13 +48,14 @@ def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
     gathered = [gather(manifest, lines, part) for part in plan.parts]
     judged = judged_parts([analyse_part(evidence) for evidence in gathered], plan)
     parts = tuple(confirmed(evidence, part) for evidence, part in zip(gathered, judged, strict=True))
-    claims = matching(read_ledger(manifest.claims_text), plan.claims)
+    claims = [claim for claim in matching(read_ledger(manifest.claims_text), plan.claims) if claim.of_runs]
+    maps = share_maps(plan, parts, claims)
     return Analysis(
         run=manifest.run,
         suite=plan.suite,
         parts=parts,
-        claims=tuple(judge(claim, parts, plan) for claim in claims),
-        maps=share_maps(plan, parts, claims),
+        claims=tuple(located(judge(claim, parts, plan), claim, parts, plan, maps) for claim in claims),
+        maps=maps,
         trials_done=min((part.trials for part in parts), default=0),
         trials_planned=plan.trials,
         abandoned=tuple(_abandoned(process) for process in manifest.processes if process.state == "abandoned"),

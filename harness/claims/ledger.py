@@ -2,30 +2,44 @@
 
 The documents are not part of the repository. An entry says in our words what a line of a document states, points at
 that line, and keeps the SHA-256 of its UTF-8 text (without the newline), so that a changed document can be noticed.
-How a claim is judged stands in `judged_by`: addresses of numbers in suites. The first whose suite and part are in the
-run's plan decides; the others, where the plan has them too, are told beside it.
+How a claim is judged stands in one of three keys, by its kind:
+
+    formula      arithmetic: an expression of the closed language (`formula`) over `given`; the value in `unit`
+    computed_by  numeric: readings of a system's probes, taken without a suite run
+    judged_by    measured, and numeric in a run: addresses of numbers in suites. The first whose suite and part are in
+                 the run's plan decides; the others, where the plan has them too, are told beside it
+
+A claim that nothing judges says why (`untested_because`). `numbers` are the number tokens of the line that an entry
+accounts for, as the document spells them, the stated one first; a token that stands twice on its line is told apart by
+`#2`. All entries of a line together account for every token on it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.claims.faults import faulty
+from harness.claims.formula import FormulaError, checked
 from harness.errors import SuiteError, offer, shown
 from harness.records import Value
 from harness.suite import Suite
-from harness.yamlfile import KeyPath, YamlDocument, parse_yaml
+from harness.yamlfile import YamlDocument, parse_yaml
 
 LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
 
+Kind = Literal["arithmetic", "numeric", "measured", "external"]
+Relation = Literal["at_least", "at_most", "about", "within"]
 Metric = Literal["share", "reduction", "probe", "probe_change", "growth", "memory_growth"]
 NEEDS: dict[str, str] = {"share": "stage", "probe": "probe", "probe_change": "probe"}
 """Metric -> the key of an address it cannot do without."""
+
+
+Token = Annotated[str, Field(pattern=r"^\S.{0,38}$")]
 
 
 class Spec(BaseModel):
@@ -69,19 +83,68 @@ class Address(Spec):
         return self
 
 
+class Asking(Spec):
+    """A reading of a system's probe that is taken without a suite run: a variant with changes, conditions, a probe.
+
+    It is read in every combination of the levels in `each` and the values in `where`, which are its places; from
+    `seeds` fresh models where one is a draw. With `start`, levels and conditions of another model, the number is
+    100 (1 - reading / reading of the start), in %: it differs from the variant in the start instead of the changes.
+    """
+
+    system: str
+    size: str | None = None
+    variant: str = "status_quo"
+    changes: dict[str, str] = {}
+    conditions: dict[str, Value] = {}
+    each: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    where: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
+    start: dict[str, Value] | None = None
+    seeds: Annotated[int, Field(ge=1, le=20)] = 1
+    probe: str
+    scale: float = 1.0
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> Asking:
+        for one, other in ((self.changes, self.each), (self.conditions, self.where)):
+            twice = sorted(one.keys() & other.keys())
+            if twice:
+                raise ValueError(f"{twice[0]} is set once and varied as well; one of them would do")
+        if self.start is not None and self.scale != 1.0:
+            raise ValueError("start and scale both; a change in % has no other unit")
+        return self
+
+
+class NumberAt(Spec):
+    """A number that the same document prints elsewhere: 78 for `78%`. Of a range the end that is named."""
+
+    line: Annotated[int, Field(ge=1)]
+    number: Token
+    end: Literal["low", "high"] = "low"
+
+
 class Entry(Spec):
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$")]
     section: str
     line: Annotated[int, Field(ge=1)]
     line_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     statement: Annotated[str, Field(min_length=1)]
-    kind: Literal["arithmetic", "numeric", "measured", "external"]
-    relation: Literal["at_least", "at_most", "about"]
+    numbers: list[Token] = []
+    """Left out by the ledgers that earlier runs have kept."""
+    kind: Kind
+    relation: Relation
     stated: float
+    stated_high: float | None = None
+    """The other end of a range, for `within`."""
     tolerance: Annotated[float, Field(ge=0)] = 0.0
     unit: str
     scope: str
     headline: bool = False
+    formula: str | None = None
+    given: dict[str, float | str | NumberAt] = {}
+    """Names of the formula: numbers, formulas over earlier names, or numbers of the same document."""
+    why: str = ""
+    """For the reader of a verdict: what the number is, or why it comes out otherwise."""
+    computed_by: list[Asking] = []
     judged_by: list[Address] = []
     elsewhere: str | None = None
     """The command that tests it where this run does not; left out, it is made from the first address."""
@@ -90,8 +153,34 @@ class Entry(Spec):
 
     @model_validator(mode="after")
     def _judgeable(self) -> Entry:
-        if not self.judged_by and not self.untested_because:
+        if (self.kind == "arithmetic") != (self.formula is not None):
+            found = f"kind {self.kind} {'with' if self.formula is not None else 'without'} a formula"
+            raise ValueError(f"{found}; arithmetic has one, and nothing else has")
+        if self.kind == "external" and not self.untested_because:
+            raise ValueError("kind external without untested_because; say why nothing here can judge it")
+        if self.computed_by and self.kind != "numeric":
+            raise ValueError(f"kind {self.kind} with computed_by; only what is numeric has it")
+        if self.formula is None and not (self.judged_by or self.computed_by or self.untested_because):
             raise ValueError("neither judged_by nor untested_because; say how it is judged, or why it is not")
+        return self
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Entry:
+        if (self.relation == "within") != (self.stated_high is not None):
+            found = f"relation {self.relation} {'without' if self.relation == 'within' else 'with'} stated_high"
+            raise ValueError(f"{found}; within has both ends of a range, and nothing else has")
+        if self.stated_high is not None and self.stated_high < self.stated:
+            raise ValueError(f"a range from {self.stated:g} to {self.stated_high:g}; its lower end comes first")
+        if len(set(self.numbers)) < len(self.numbers):
+            raise ValueError("a number stands twice in numbers; its second place on the line is told by #2")
+        return self
+
+    @model_validator(mode="after")
+    def _calculable(self) -> Entry:
+        try:
+            checked(self.formula, self.given)
+        except FormulaError as error:
+            raise ValueError(str(error)) from None
         return self
 
 
@@ -99,11 +188,18 @@ class Claim(Entry):
     document: str
 
     @property
+    def of_runs(self) -> bool:
+        """Whether a run can judge it, or could if its suite asked; arithmetic and the world outside are no run's."""
+        return bool(self.judged_by) or self.kind == "measured"
+
+    @property
     def command(self) -> str:
         """What tests this claim; empty where nothing does."""
         if self.elsewhere is not None:
             return self.elsewhere
-        return f"semh run {self.judged_by[0].suite}" if self.judged_by else ""
+        if self.judged_by:
+            return f"semh run {self.judged_by[0].suite}"
+        return "semh audit" if self.formula else "semh audit --numeric" if self.computed_by else ""
 
 
 class LedgerFile(Spec):
@@ -111,7 +207,13 @@ class LedgerFile(Spec):
     claims: list[Entry]
 
 
-MODELS: dict[str, type[Spec]] = {"": LedgerFile, "claims": Entry, "judged_by": Address}
+MODELS: dict[str, type[BaseModel]] = {
+    "": LedgerFile,
+    "claims": Entry,
+    "judged_by": Address,
+    "computed_by": Asking,
+    "given": NumberAt,
+}
 
 
 def ledger_texts() -> dict[str, str]:
@@ -125,6 +227,7 @@ def read_ledger(texts: Mapping[str, str]) -> list[Claim]:
     for file, text in texts.items():
         document = parse_yaml(text, file)
         ledger = _validated(file, document)
+        _check_numbers(file, document, ledger.claims)
         for index, entry in enumerate(ledger.claims):
             here = f"{file}:{document.lines['claims', index]}"
             if entry.id in seen:
@@ -136,6 +239,18 @@ def read_ledger(texts: Mapping[str, str]) -> list[Claim]:
             seen[entry.id] = here
             claims.append(Claim(document=ledger.document, **dict(entry)))
     return claims
+
+
+def _check_numbers(file: str, document: YamlDocument, entries: Sequence[Entry]) -> None:
+    """A number of another line is one that an entry of that line accounts for: else no change of it would be seen."""
+    known = {(entry.line, token) for entry in entries for token in entry.numbers}
+    for index, entry in enumerate(entries):
+        for name, meant in entry.given.items():
+            if isinstance(meant, NumberAt) and (meant.line, meant.number) not in known:
+                there = [token for line, token in known if line == meant.line]
+                found = f"no entry of line {meant.line} has {shown(meant.number)} in its numbers"
+                message = f"claims.{index}.given.{name}: {found}; {offer(meant.number, f'line {meant.line}', there)}"
+                raise SuiteError(file, document.lines["claims", index, "given", name], message)
 
 
 def check_globs(suite: Suite, claims: Sequence[Claim]) -> None:
@@ -156,31 +271,4 @@ def _validated(file: str, document: YamlDocument) -> LedgerFile:
     try:
         return LedgerFile.model_validate(document.data)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        fault = next(
-            (one for one in faults if one["type"] == "extra_forbidden"), faults[0]
-        )  # a misspelt key misses one
-        path: KeyPath = fault["loc"]
-        raise SuiteError(file, _line(document, path), _message(path, fault)) from None
-
-
-def _line(document: YamlDocument, path: KeyPath) -> int:
-    while path and path not in document.lines:
-        path = path[:-1]
-    return document.lines.get(path, 1)
-
-
-def _message(path: KeyPath, fault: Any) -> str:
-    named = ".".join(str(key) for key in path)
-    if fault["type"] == "extra_forbidden":
-        owner = next((str(key) for key in reversed(path[:-1]) if isinstance(key, str)), "")
-        where = ".".join(str(key) for key in path[:-1])
-        unknown = f"unknown key {shown(path[-1])}; {offer(str(path[-1]), owner or 'a ledger', _keys(owner))}"
-        return f"{where}: {unknown}" if where else unknown
-    said = re.sub(r"^(Value error|Assertion failed), ", "", fault["msg"])
-    found = "" if fault["type"] in ("missing", "value_error") else f"found {shown(fault['input'])}; "
-    return f"{named}: {found}{said[:1].lower()}{said[1:]}" if named else f"{found}{said}"
-
-
-def _keys(owner: str) -> list[str]:
-    return list(MODELS[owner].model_fields) if owner in MODELS else []
+        raise faulty(file, document, error, MODELS) from None

@@ -5,6 +5,7 @@ With the 95 % interval [low, high] of the measured value, the stated value s and
     at_least   supported if low >= s - d, refuted if high < s - d
     at_most    supported if high <= s + d, refuted if low > s + d
     about      supported if the interval lies inside [s - d, s + d], refuted if wholly outside
+    within     the same for [s - d, h + d] with the upper end h of the stated range
     otherwise  inconclusive
 
 The noise floor of its part is what two equal cells differed by, and an interval over trials does not hold it: what
@@ -13,7 +14,7 @@ is the interval widened by it on both sides (`address.widened`), while `measured
 is why a claim may be judged on a host too noisy to call ratios by the margin (78 % against 12 is no matter of 7 % of
 noise), as long as the noise is known.
 `defended` is the strongest value the widened interval supports: its low end for at_least, its high end for at_most, the
-value in it nearest to s for about; nothing where the numbers were not fit to judge by.
+value in it nearest to what is stated otherwise; nothing where the numbers were not fit to judge by.
 
 A word is given only where it is earned. `untested`: a smoke run (whatever it found), no such cell in the run, a failed
 cell, a single trial. `invalid`: a guard broke. `inconclusive`: outputs nobody compared, noise of unknown size,
@@ -37,6 +38,8 @@ from dataclasses import dataclass, replace
 from harness.claims.address import TIMED, Place, Reading, contradicted, guarded_cells, places, read, widened
 from harness.claims.beside import beside
 from harness.claims.ledger import Address, Claim
+from harness.claims.recorded import recorded
+from harness.claims.relation import combined, defended, favour, word
 from harness.command import command
 from harness.conditions import shown_value
 from harness.lookup import cross_talk
@@ -66,25 +69,25 @@ class Judged:
 def judge(claim: Claim, parts: Sequence[PartAnalysis], plan: Plan) -> ClaimVerdict:
     held = [found for address in claim.judged_by if (found := _held(address, parts, plan))]
     if not held:
-        return _record(
+        return recorded(
             claim, "untested", reason=_why_not(claim, plan), command=claim.command, scope=f"claimed of {claim.scope}"
         )
     address, part, analysis = held[0]
     judged = [judge_place(claim, address, place, analysis, plan) for place in places(address, part)]
     if not judged:
         reason = contradicted(address, part) or "the part runs under none of the conditions this claim speaks of"
-        return _record(claim, "untested", reason=reason, command=claim.command, scope=f"claimed of {claim.scope}")
-    word = _combined([one.word for one in judged])
-    shown = _representative(claim, word, judged)
+        return recorded(claim, "untested", reason=reason, command=claim.command, scope=f"claimed of {claim.scope}")
+    word = combined([one.word for one in judged])
+    shown = representative(claim, word, judged)
     cell = shown.place.cell
-    return _record(
+    return recorded(
         claim,
         word,
-        reason=_reason(claim, word, shown, judged),
+        reason=told(claim, word, shown, judged),
         command=_repeat(plan, word),
         scope=f"claimed of {claim.scope}; judged by {_scope(part, cell, address, shown.place)}",
         measured=shown.reading.interval,
-        defended=_defended(claim, shown.fit),
+        defended=defended(claim, shown.fit),
         holds_where=tuple(one.place.where for one in judged if one.word == "supported") if word == "qualified" else (),
         part=part.name,
         cell=cell.id if cell else None,
@@ -167,58 +170,19 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
     return Judged(place, given, reading, "; ".join(filter(None, (within, reading.note))), fit)
 
 
-def word(claim: Claim, measured: Interval) -> ClaimWord:
-    least, most = claim.stated - claim.tolerance, claim.stated + claim.tolerance
-    if claim.relation == "at_least":
-        supported, refuted = measured.low >= least, measured.high < least
-    elif claim.relation == "at_most":
-        supported, refuted = measured.high <= most, measured.low > most
-    else:
-        supported = least <= measured.low and measured.high <= most
-        refuted = measured.high < least or measured.low > most
-    return "supported" if supported else "refuted" if refuted else "inconclusive"
-
-
-def _defended(claim: Claim, measured: Interval | None) -> float | None:
-    if measured is None:
-        return None
-    if claim.relation == "at_least":
-        return measured.low
-    if claim.relation == "at_most":
-        return measured.high
-    return min(max(claim.stated, measured.low), measured.high)
-
-
-def _combined(words: Sequence[ClaimWord]) -> ClaimWord:
-    """One word for all places, by the rule above."""
-    if "supported" in words and ("refuted" in words or "invalid" in words):
-        return "qualified"
-    order: tuple[ClaimWord, ...] = ("inconclusive", "supported", "refuted", "invalid", "untested")
-    return next(one for one in order if one in words)
-
-
-def _representative(claim: Claim, given: ClaimWord, judged: Sequence[Judged]) -> Judged:
+def representative(claim: Claim, given: ClaimWord, judged: Sequence[Judged]) -> Judged:
     """The place whose numbers are shown: of those with the word, the worst for the claim where it is supported
     throughout, else the best."""
     wanted = "supported" if given == "qualified" else given
     candidates = [one for one in judged if one.word == wanted]
-    numbered = [one for one in candidates if one.reading.interval is not None]
+    numbered = [(favour(claim, one.reading.interval), one) for one in candidates if one.reading.interval is not None]
     if not numbered:
         return candidates[0]
-    ranked = sorted(numbered, key=lambda one: _favour(claim, one.reading))
+    ranked = [one for _, one in sorted(numbered, key=lambda pair: pair[0])]
     return ranked[0] if given == "supported" else ranked[-1]
 
 
-def _favour(claim: Claim, reading: Reading) -> float:
-    assert reading.interval is not None
-    if claim.relation == "at_least":
-        return reading.interval.low
-    if claim.relation == "at_most":
-        return -reading.interval.high
-    return -abs(reading.interval.point - claim.stated)
-
-
-def _reason(claim: Claim, given: ClaimWord, shown: Judged, judged: Sequence[Judged]) -> str:
+def told(claim: Claim, given: ClaimWord, shown: Judged, judged: Sequence[Judged]) -> str:
     if len(judged) == 1 or given in ("invalid", "untested"):
         return shown.reason
     tested = [one for one in judged if one.word != "untested"]
@@ -243,49 +207,3 @@ def _scope(part: Part, cell: Cell | None, address: Address, place: Place) -> str
         told = [f"{n}={shown_value(v)}" for n, v in said.items() if n in part.given or USUAL.get(n) != v]
     started = f", from {', '.join(f'{n}={level}' for n, level in address.start.items())}" if address.start else ""
     return f"{part.mode} of {part.system}{size}{named}{started}" + (f"; {', '.join(told)}" if told else "")
-
-
-def _record(
-    claim: Claim,
-    given: ClaimWord,
-    *,
-    reason: str,
-    command: str,
-    scope: str,
-    measured: Interval | None = None,
-    defended: float | None = None,
-    holds_where: tuple[str, ...] = (),
-    part: str | None = None,
-    cell: str | None = None,
-    stage: str | None = None,
-    metric: str = "",
-    counted: bool = False,
-    trials: tuple[float, ...] = (),
-    beside: tuple[str, ...] = (),
-) -> ClaimVerdict:
-    return ClaimVerdict(
-        id=claim.id,
-        document=claim.document,
-        section=claim.section,
-        line=claim.line,
-        statement=claim.statement,
-        headline=claim.headline,
-        relation=claim.relation,
-        stated=claim.stated,
-        tolerance=claim.tolerance,
-        unit=claim.unit,
-        verdict=given,
-        measured=measured,
-        counted=counted,
-        defended=defended,
-        scope=scope,
-        holds_where=holds_where,
-        reason=reason,
-        part=part,
-        cell=cell,
-        stage=stage,
-        metric=metric,
-        trials=trials,
-        beside=beside,
-        command=command,
-    )

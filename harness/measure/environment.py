@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def environment(systems: Sequence[str], devices: Collection[str] = ("cpu",)) -> 
         missing=(*missing(), *_unread(devices)),
         devices=tuple(device.described(name) for name in devices if name in device.DEVICES),
         not_run=device.not_run(frozenset(devices)),
+        governor=governor(),
     )
 
 
@@ -76,6 +78,15 @@ def load_average() -> float | None:
         return os.getloadavg()[0]
     except OSError:
         return None
+
+
+def governor(root: Path = Path("/sys/devices/system/cpu")) -> str:
+    """`performance`, or several where processors differ."""
+    found = set()
+    for file in root.glob("cpu[0-9]*/cpufreq/scaling_governor"):
+        with suppress(OSError):
+            found.add(file.read_text().strip())
+    return ", ".join(sorted(found))
 
 
 def versions() -> dict[str, str]:

@@ -283,8 +283,10 @@ class ClaimVerdict(Record):
     line: int
     statement: str
     headline: bool
-    relation: Literal["at_least", "at_most", "about"]
+    relation: Literal["at_least", "at_most", "about", "within"]
     stated: float
+    stated_high: float | None = None
+    """The other end of a range, for `within`."""
     tolerance: float
     unit: str
     """`%`, `iterations`, ...: stated, measured and defended are in this unit."""
@@ -310,6 +312,14 @@ class ClaimVerdict(Record):
     """One reading per trial, in `unit`."""
     beside: tuple[str, ...] = ()
     """Sentences of context: the factorial's main effect, the same claim in another mode."""
+    kind: str = ""
+    """As the ledger names it: measured, numeric, arithmetic, external; empty in runs that did not keep it."""
+    why: str = ""
+    """The ledger's line on what the number is, or why it comes out otherwise than stated."""
+    would_hold: tuple[str, ...] = ()
+    """Other places of this run in which it holds, in words, the one that differs least from where it was judged first."""
+    looked: str = ""
+    """Where this run looked besides the place it was judged in, and found it to hold nowhere; or that it did not look."""
     command: str
     """What repeats (or would test) it."""
 

@@ -45,6 +45,8 @@ class Environment(Record):
     """Those this run was measured on, beside the host."""
     not_run: dict[str, str] = {}
     """Device -> why nothing of this run speaks of it: `untested, no such device on this machine`."""
+    governor: str = ""
+    """Frequency governors of the processors; empty where none can be read."""
 
 
 class Process(Record):

@@ -6,20 +6,23 @@ Reads manifest.json and analysis.json of a run, and nothing else; computes nothi
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from harness.export.files import Written
 from harness.report import html, markdown
 from harness.report.shown import Figure, Report
 from harness.report.view import view
 from harness.store import RunFolder
 
 
-def render(folder: RunFolder, reports: Path) -> Path:
-    """Writes `reports/<run>/` with report.md, report.html and the figures; returns the path of report.html."""
+def render(folder: RunFolder, reports: Path, tables: Sequence[Written] = ()) -> Path:
+    """Writes `reports/<run>/` with report.md, report.html and the figures; returns the path of report.html. `tables`
+    lie in its folder `tables/`."""
     target = reports / folder.path.resolve().name
     target.mkdir(parents=True, exist_ok=True)
     data = os.path.relpath(folder.path.resolve(), target.resolve())
-    report = view(folder.manifest(), folder.analysis(), Path(data).as_posix())
+    report = view(folder.manifest(), folder.analysis(), Path(data).as_posix(), tables)
     drawn = {f"{figure.name}.svg": html.svg_file(figure) for figure in figures(report)}
     for stale in set(target.glob("*.svg")) - {target / name for name in drawn}:
         stale.unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.command import command
 from harness.records import PartAnalysis, Plan
@@ -45,7 +45,7 @@ def _hosts(run: Run) -> Iterator[Alert]:
         told = [part for part in parts if part.noise_known == known]
         named = words.listed([label(part.part) for part in told])
         which = "" if len(told) == len(run.analysis.parts) else f" in {named}"
-        reasons = (*map(_why_unstable, told), f"{advice} On a quiet machine, more trials say more:")
+        reasons = (*_why_unstable(told), f"{advice} On a quiet machine, more trials say more:")
         if told:
             yield Alert(title.format(which), reasons, more)
 
@@ -55,9 +55,14 @@ def _command(plan: Plan, **changes: str | None) -> str:
 
 
 def _unstable(run: Run) -> tuple[str, ...]:
-    return tuple(_why_unstable(part) for part in run.analysis.parts if not part.stable)
+    return tuple(_why_unstable([part for part in run.analysis.parts if not part.stable]))
 
 
-def _why_unstable(part: PartAnalysis) -> str:
-    reasons = safe("; ".join(part.reasons) or "no reason recorded")
-    return f"{'Noisy' if part.noise_known else 'Unstable'} host, {label(part.part)}: {reasons}."
+def _why_unstable(parts: Sequence[PartAnalysis]) -> Iterator[str]:
+    """Parts with the same reason in one sentence."""
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for part in parts:
+        reason = safe("; ".join(part.reasons) or "no reason recorded")
+        alike.setdefault((part.noise_known, reason), []).append(label(part.part))
+    for (known, reason), names in alike.items():
+        yield f"{'Noisy' if known else 'Unstable'} host, {words.listed(names)}: {reason}."

@@ -24,7 +24,9 @@ def cells_section(run: Run) -> Section:
         "Times are means over trials of the bare step, with 95 % intervals. Error is the relative 2-norm of all "
         "outputs against a float64 oracle, beside the tolerance the cell's levels declare.",
     )
-    return Section("cells", "Every cell", lead, tuple(_block(plan, part, run) for plan, part in run.pairs()))
+    return Section(
+        "cells", "What did every cell measure?", lead, tuple(_block(plan, part, run) for plan, part in run.pairs())
+    )
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:

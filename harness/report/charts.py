@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.report import svg
 from harness.report.glyphs import glyph
 from harness.report.heat import draw_heat
+from harness.report.letters import NORMAL, drawn_width, fitted, wrapped
 from harness.report.panels import draw_panels, panels_width
 from harness.report.quantiles import draw_quantiles
 from harness.report.scale import Axis, linear_axis, log_axis
 from harness.report.scatter import draw_scatter
 from harness.report.shown import Figure, HeatMap, Panels, Quantiles, Row, Rows, Scatter
-from harness.report.text import bare, isolate, shorten
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,14 @@ class Layout:
     width: float
     start: float
     end: float
-    label_length: int
+    label_room: float
+    value_room: float
     ticks: int
     narrow: bool
 
 
-WIDE = Layout("wide", 1040, 316, 736, 42, 8, False)
-NARROW = Layout("narrow", 336, 8, 328, 42, 5, True)
-VALUE_LENGTH, REFERENCE_LENGTH = 46, 60
+WIDE = Layout("wide", 1040, 316, 736, 306, 284, 8, False)
+NARROW = Layout("narrow", 336, 8, 328, 320, 320, 5, True)
 SCATTER_WIDTH = 760.0
 TOP, LINE = 30.0, 17.0
 
@@ -100,10 +99,11 @@ def _place(rows: tuple[Row, ...], layout: Layout) -> Iterator[Placed]:
     y = TOP
     for row in rows:
         y += 10 if row.gap else 0
-        lines = tuple(_wrapped(row.label, layout.label_length + (40 if row.heading and not layout.narrow else 0)))
+        room = layout.width - 8 if row.heading else layout.label_room
+        lines = wrapped(row.label, room, 1 if row.heading else 2, bold=row.heading)
         if row.heading:
             y += 26
-            yield Placed(row, y - 10, lines[:1], y - 6)
+            yield Placed(row, y - 10, lines, y - 6)
         elif layout.narrow:
             above = LINE * (len(lines) + bool(row.value))
             yield Placed(row, y + above + 12, lines, y + 13)
@@ -112,12 +112,6 @@ def _place(rows: tuple[Row, ...], layout: Layout) -> Iterator[Placed]:
             height = max(26.0, LINE * len(lines) + 10)
             yield Placed(row, y + height / 2, lines, y + height / 2 + 4.5 - LINE * (len(lines) - 1) / 2)
             y += height
-
-
-def _wrapped(label: str, length: int) -> list[str]:
-    lines = textwrap.wrap(bare(label), length, break_long_words=True) or ([""] if not label else [])
-    kept = lines if len(lines) <= 2 else [lines[0], shorten(" ".join(lines[1:]), length)]
-    return [isolate(line) for line in kept]
 
 
 def _background(plot: Rows, axis: Axis, layout: Layout, bottom: float) -> Iterator[str]:
@@ -131,9 +125,10 @@ def _background(plot: Rows, axis: Axis, layout: Layout, bottom: float) -> Iterat
     if plot.reference is not None:
         x = axis.place(plot.reference)
         yield svg.line(x, TOP - 6, x, bottom, plot.reference_tone)
-        along = (x - layout.start) / (layout.end - layout.start)
-        anchor = "start" if along < 0.35 else "end" if along > 0.65 else "middle"
-        yield svg.text(x, TOP - 12, shorten(plot.reference_label, REFERENCE_LENGTH), cls="direct", anchor=anchor)
+        words = fitted(plot.reference_label, layout.width)
+        half = drawn_width(words) / 2
+        middle = min(max(x, half), layout.width - half)
+        yield svg.text(middle, TOP - 12, words, cls="direct", anchor="middle")
 
 
 def _labels(placed: Placed, layout: Layout) -> Iterator[str]:
@@ -144,7 +139,8 @@ def _labels(placed: Placed, layout: Layout) -> Iterator[str]:
     x, y = (left, placed.y - 13) if layout.narrow else (layout.end + 20, placed.y + 4.5)
     if row.mark and row.value:
         yield glyph(row.mark, x + 5, y - 4.5)
-    yield svg.text(x + (16 if row.mark else 0), y, shorten(row.value, VALUE_LENGTH), cls="value")
+    room = layout.value_room - (16 if row.mark else 0)
+    yield svg.text(x + (16 if row.mark else 0), y, fitted(row.value, room, NORMAL), cls="value")
 
 
 def _marks(placed: Placed, axis: Axis) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.records import ClaimVerdict, Contrast, Interval, PartAnalysis
 from harness.report import numbers, words
@@ -16,11 +16,21 @@ ORDER = tuple(words.CLAIM_MARKS)
 def claims(run: Run) -> tuple[Claim, ...]:
     """Those the data speak about first; within a verdict the ledger's order."""
     ordered = sorted(run.analysis.claims, key=lambda each: (not each.headline, ORDER.index(each.verdict)))
-    return tuple(claim(verdict, number, run) for number, verdict in enumerate(ordered, 1))
+    names = _names(run.analysis.claims)
+    return tuple(claim(verdict, names[verdict.id], run) for verdict in ordered)
 
 
-def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
-    name = f"claim-{number}-{slug(verdict.id)}"
+def _names(judged: Sequence[ClaimVerdict]) -> dict[str, str]:
+    """Anchors by id, in the ledger's order; two ids that read alike as an anchor are told apart by a number."""
+    names: dict[str, str] = {}
+    for each in judged:
+        name = f"claim-{slug(each.id)}"
+        alike = sum(other == name or other.startswith(f"{name}--") for other in names.values())
+        names.setdefault(each.id, f"{name}--{alike + 1}" if alike else name)
+    return names
+
+
+def claim(verdict: ClaimVerdict, name: str, run: Run) -> Claim:
     measured = fit(verdict)
     shown = _measured(verdict, measured) if measured else ""
     return Claim(
@@ -28,7 +38,9 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
         id=label(verdict.id),
         headline=verdict.headline,
         mark=words.CLAIM_MARKS[verdict.verdict],
+        kind=label(verdict.kind),
         statement=safe(verdict.statement),
+        document=label(verdict.document),
         source=f"{label(verdict.document)}, section {label(verdict.section)}, line {verdict.line}",
         stated=words.stated(verdict),
         judged_as=words.judged_as(verdict),
@@ -38,7 +50,10 @@ def claim(verdict: ClaimVerdict, number: int, run: Run) -> Claim:
         scope=safe(verdict.scope),
         place=_place(verdict, run),
         holds_where=tuple(safe(place) for place in verdict.holds_where),
+        where=tuple(map(safe, (*verdict.holds_where, *verdict.would_hold))),
+        looked=safe(verdict.looked),
         reason=_reason(verdict),
+        why=safe(verdict.why),
         beside=tuple(safe(sentence) for sentence in verdict.beside),
         guards=tuple(_guards(verdict, run)),
         cells=tuple(_cells(verdict, run)),
@@ -80,7 +95,7 @@ def _defended(verdict: ClaimVerdict) -> str:
     if verdict.relation == "at_least" and verdict.unit == "%" and verdict.defended <= 0:
         return "nothing"
     number = words.with_unit(numbers.in_digits_of(verdict.defended, measured), verdict.unit)
-    return number if verdict.relation == "about" else f"{words.RELATIONS[verdict.relation]} {number}"
+    return number if verdict.relation in ("about", "within") else f"{words.RELATIONS[verdict.relation]} {number}"
 
 
 def _readings(verdict: ClaimVerdict) -> Iterator[str]:
@@ -104,17 +119,18 @@ def _figure(verdict: ClaimVerdict, name: str, shown: str) -> Figure | None:
         reference_tone="stated-line",
         band=_band(verdict),
     )
-    return Figure(name, f"{safe(verdict.statement, 160)}: stated and measured", f"measured {shown}", plot)
+    return Figure(f"{name}--dots", f"{safe(verdict.statement, 160)}: stated and measured", f"measured {shown}", plot)
 
 
 def _tolerated(verdict: ClaimVerdict) -> str:
-    return f", grey: ± {numbers.exact(verdict.tolerance)}" if _band(verdict) else ""
+    return f", grey: ± {numbers.exact(verdict.tolerance)}" if verdict.tolerance and _band(verdict) else ""
 
 
 def _band(verdict: ClaimVerdict) -> tuple[float, float] | None:
-    if verdict.relation != "about" or not verdict.tolerance:
+    if verdict.relation not in ("about", "within") or not (verdict.tolerance or verdict.stated_high):
         return None
-    return verdict.stated - verdict.tolerance, verdict.stated + verdict.tolerance
+    high = verdict.stated if verdict.stated_high is None else verdict.stated_high
+    return verdict.stated - verdict.tolerance, high + verdict.tolerance
 
 
 def _cells(verdict: ClaimVerdict, run: Run) -> Iterator[str]:

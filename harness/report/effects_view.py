@@ -35,7 +35,7 @@ def effects_section(run: Run) -> Section:
         "Every ratio is the time of the changed cell over the time of its baseline, paired inside blocks; below 1 is "
         "faster. Intervals are 95 % t intervals over trials (fresh processes).",
     )
-    return Section("changes", "What each change did", lead, blocks)
+    return Section("changes", "What did each change do?", lead, blocks)
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
@@ -141,7 +141,7 @@ def _forests(ordered: list[Contrast], plan: Part, part: PartAnalysis, run: Run) 
     for number, rows in enumerate(drawn, 1):
         yield Figure(
             f"effects-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
-            "Time ratio of each change" + (f", {number} of {len(drawn)}" if len(drawn) > 1 else ""),
+            "Which changes are faster, and which slower?" + (f" ({number} of {len(drawn)})" if len(drawn) > 1 else ""),
             "Left of the line is faster. The numbers are in the tables below.",
             Rows(
                 "time over the baseline's time (log axis)",

@@ -36,7 +36,7 @@ def growth_section(run: Run) -> Section | None:
         "trial, with its 95 % t interval over trials; 1 is linear. Its word holds though two equal cells differed by "
         "as much as the noise floor. A fixed cost hides what grows: the last two values feel it least.",
     )
-    return Section("growth", "How it grows", lead, blocks)
+    return Section("growth", "How does it grow?", lead, blocks)
 
 
 def _grown(run: Run) -> Iterator[tuple[Part, PartAnalysis]]:
@@ -118,7 +118,7 @@ def _figure(plan: Part, part: PartAnalysis) -> Figure:
     condition = label(part.growths[0].condition)
     return Figure(
         f"growth-{slug(plan.name)}",
-        f"Growth with {condition}",
+        f"How does it grow with {condition}?",
         "Both axes are logarithmic: what is linear runs along the grey line.",
         Panels(condition, True, tuple(panels)),
     )

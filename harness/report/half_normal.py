@@ -16,7 +16,7 @@ def half_normal_figures(plan: Part, part: PartAnalysis) -> Iterator[Figure]:
         strays = [point for point in found.points if point.stray]
         yield Figure(
             f"half-normal-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
-            "Which effects stand out" + (f", {where}" if where else ""),
+            "Which effects stand out?" + (f" ({where})" if where else ""),
             f"All {len(found.points)} effects of the design by size. Those that are noise alone lie along the line, "
             "whose slope is Lenth's pseudo standard error; a named one is beyond what the largest of so much noise "
             "reaches in 95 % of designs. This judges effects by one another, the intervals judge them by the trials.",

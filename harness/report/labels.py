@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.report import svg
-from harness.report.text import bare, shorten
+from harness.report.letters import drawn_width
+from harness.report.letters import fitted as shortened
 
 Box = tuple[float, float, float, float]
 """Left, right, top, bottom."""
 Wanted = tuple[float, float, str]
 """A point's place, and its label."""
-LENGTH = 34
+ROOM = 230.0
+"""Width of the longest label, px."""
 
 
 def around(x: float, y: float, radius: float = 6.0) -> Box:
@@ -22,8 +24,8 @@ def fitted(wanted: Iterable[Wanted], frame: Box, taken: Iterable[Box]) -> Iterat
     """The first come have the choice. `taken` is what no label may cover."""
     covered = list(taken)
     for x, y, label in wanted:
-        words = shorten(label, LENGTH)
-        for place, anchor in _places(x, y, 6.6 * len(bare(words))):
+        words = shortened(label, ROOM)
+        for place, anchor in _places(x, y, drawn_width(words)):
             inside = frame[0] <= place[0] and place[1] <= frame[1] and frame[2] <= place[2] and place[3] <= frame[3]
             if inside and not any(_overlap(place, other) for other in covered):
                 covered.append(place)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from harness.records import CellSummary, Manifest, Part, PartAnalysis, StageLimit
+from harness.records import CellSummary, Interval, Manifest, Part, PartAnalysis, StageLimit
 from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Bar, Block, Column, Entry, Figure, Row, Rows, Section, Table
@@ -25,8 +26,8 @@ WHOLE = "whole call"
 def limits_section(run: Run) -> Section:
     blocks = [block for plan, part in run.pairs() if (block := _block(plan, part, run))]
     if not blocks:
-        return Section("limits", "Limits", (_none(run),), ())
-    return Section("limits", "Limits", LEAD, (*blocks, _ceilings(run.manifest)))
+        return Section("limits", "How far from the limit?", (_none(run),), ())
+    return Section("limits", "How far from the limit?", LEAD, (*blocks, _ceilings(run.manifest)))
 
 
 def farthest(run: Run) -> str:
@@ -130,9 +131,9 @@ def _figure(cells: list[CellSummary], plan: Part) -> Figure:
         rows += [_row(limit, cell, factor, named=len(cell.limits) > 1) for limit in cell.limits if limit.time_s]
     return Figure(
         f"limits-{slug(plan.name)}",
-        "Floor within time",
+        "How much of the time is the floor?",
         "The whole bar is the time, its dark part the floor: what lies between is neither arithmetic nor traffic that "
-        "must be. Whiskers are 95 % intervals.",
+        "must be. Whiskers are 95 % intervals; in brackets the floor over the time, the fraction of the roofline.",
         Rows(f"time of one call, {unit}", tuple(rows)),
     )
 
@@ -142,7 +143,8 @@ def _row(limit: StageLimit, cell: CellSummary, factor: float, *, named: bool) ->
     assert time is not None
     bars = (Bar(0, time.point * factor, "peak"), Bar(0, limit.floor_s * factor, "before"))
     name = _name(limit) if named else label(cell.name)
-    value = f"{_times(limit)}, {limit.bound}"
+    over = limit.over_floor
+    value = f"{numbers.with_interval(over)} times ({numbers.share(1 / over.point)})" if over else limit.bound
     return Row(name, value, bars, low=time.low * factor, high=time.high * factor)
 
 
@@ -155,6 +157,7 @@ def _table(cells: list[CellSummary], caption: str, *, folded: bool) -> Table:
         Column(f"Floor, {unit}", True),
         Column("Bound by"),
         Column("Times over floor [95 % interval]", True),
+        Column("Of the roofline, % [95 % interval]", True),
         Column("n, trials", True),
     )
     rows = tuple(_line(cell, limit, factor) for cell in cells for limit in cell.limits)
@@ -170,8 +173,15 @@ def _line(cell: CellSummary, limit: StageLimit, factor: float) -> tuple[Entry, .
         Entry(numbers.brief(limit.floor_s * factor)),
         Entry(limit.bound),
         Entry(numbers.with_interval(over) if over else "", note="below its floor" if limit.fault else ""),
+        Entry(numbers.with_interval(_of_roofline(over), 100) if over else ""),
         Entry(str(time.n) if time else ""),
     )
+
+
+def _of_roofline(over: Interval) -> Interval:
+    """Floor over time: the same number the other way round, its ends exchanged."""
+    high = 1 / over.low if over.low > 0 else math.inf
+    return Interval(point=1 / over.point, low=1 / over.high, high=high, n=over.n)
 
 
 def _ceilings(manifest: Manifest) -> Block:

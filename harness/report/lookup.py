@@ -51,6 +51,9 @@ class Run:
     def is_control(self, of: CellSummary) -> bool:
         return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].control
 
+    def is_baseline(self, of: CellSummary) -> bool:
+        return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].baseline == of.cell
+
     def varied(self, of: CellSummary | Contrast) -> str:
         known = self.cells.get((of.part, of.cell))
         return words.varied(known, self.plans[of.part]) if known else ""

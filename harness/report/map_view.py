@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.records import MapPoint, ShareMap, Value
 from harness.report import numbers, words
+from harness.report.heat import passed
 from harness.report.lookup import Run
 from harness.report.shown import Block, Column, Entry, Field, Figure, HeatMap, HeatPanel, Mark, Section, Table
 from harness.report.text import label, safe, slug
@@ -36,7 +37,9 @@ def map_section(run: Run) -> Section | None:
     if updating:
         modes = words.listed(dict.fromkeys(updating))
         lead = (*lead, f"In mode {modes} the sum holds the update too, the stage {OPTIMISER}.")
-    return Section("map", "Where a stage takes which share", lead, tuple(_block(each, run) for each in maps))
+    stated = any(each.stated is not None for each in maps)
+    title = "Where would it be true?" if stated else "Where does a stage take which share?"
+    return Section("map", title, lead, tuple(_block(each, run) for each in maps))
 
 
 def map_sentences(run: Run) -> Iterator[str]:
@@ -123,14 +126,31 @@ def _figure(of: ShareMap, run: Run) -> Figure:
             HeatPanel(title, tuple(tuple(fields.get((y, x)) for x in across) for y in up))
             for title, fields in panels.items()
         ),
+        contour=of.stated,
     )
-    marks = f" ● {_stated(of)} holds there, ○ not settled." if of.stated is not None else ""
+    told = "The larger the share, the stronger the colour."
     return Figure(
         f"map-{slug(of.stage)}",
-        f"Share of {label(of.stage)}, %",
-        f"The larger the share, the stronger the colour.{marks} The numbers with their intervals are in the table.",
+        f"Which share of a call does {label(of.stage)} take, %?",
+        " ".join((told, *_legend(of, plot), "The numbers with their intervals are in the table.")),
         plot,
     )
+
+
+def _legend(of: ShareMap, plot: HeatMap) -> Iterator[str]:
+    """What stands for the claim; why no line is drawn where there is none."""
+    if of.stated is None:
+        return
+    yield f"● {_stated(of)} holds there, ○ not settled."
+    stated = f"{numbers.exact(100 * of.stated)} %"
+    levels = [field.level for panel in plot.panels for row in panel.rows for field in row if field and field.level]
+    if any(passed(plot, panel) for panel in plot.panels):
+        yield f"The dashed line is where the shares pass the stated {stated}."
+    elif levels and (max(levels) < of.stated or min(levels) >= of.stated):
+        side = "below" if max(levels) < of.stated else "above"
+        yield f"No line is drawn: every share lies {side} the stated {stated}."
+    else:
+        yield f"No line is drawn: no two fields side by side have the stated {stated} between them."
 
 
 def _planned(of: ShareMap, run: Run) -> list[MapPoint]:
@@ -162,7 +182,7 @@ def _field(point: MapPoint, of: ShareMap) -> Field:
     if point.share is None:
         return Field("–", None)
     mark = MARKS[point.word] if of.stated is not None and point.word in MARKED else None
-    return Field(numbers.share(point.share.point), point.share.point, mark)
+    return Field(numbers.share(point.share.point), point.share.point, mark, framed=point.word == "holds")
 
 
 def _table(of: ShareMap) -> Table:

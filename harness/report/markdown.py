@@ -8,9 +8,12 @@ from dataclasses import replace
 
 from harness.report.shown import Block, Claim, Code, Column, Entry, Figure, Report, Section, Table
 
+BREAK = "&#8288;"
+"""A word joiner: no letter to a reader, and the end of what a forge would link."""
 SPECIAL = re.compile(r"[\\`*#|~$]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|^[-=+\[]")
 FOLDED_ROWS = 20
 """Longest table beside the point that is printed in full: the page folds it, an issue cannot."""
+ISSUE = re.compile(r"#(?=\d)|\bGH-(?=\d)")
 NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 CLAIM_COLUMNS = (
     "Verdict",
@@ -29,14 +32,15 @@ def document(report: Report) -> str:
 
 
 def escape(text: str) -> str:
-    """Inert in markdown, inside table cells and out; no tag, link, mention or issue number comes of it.
+    """Inert in markdown, inside table cells and out; no tag, link, mention or issue number comes of it, and no HTML.
 
     A bracket is escaped only where a link could begin, an underscore only outside words, so that intervals and names
     stay readable in the source.
     """
     entities = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     escaped = NUMBERED.sub(r"\1\\\2", SPECIAL.sub(lambda found: "\\" + found[0], entities))
-    return escaped.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www.", "www<!-- -->.")
+    numbered = ISSUE.sub(rf"\g<0>{BREAK}", escaped)
+    return numbered.replace("@", f"@{BREAK}").replace("://", f":{BREAK}//").replace("www.", f"www{BREAK}.")
 
 
 def fenced(text: str) -> str:
@@ -66,8 +70,8 @@ def _headline(report: Report) -> Iterator[str]:
     if report.headline:
         columns = ("Claim", "Stated", "Measured [95 % interval]", "Defended", "Verdict")
         yield from _rows(columns, (False, True, True, True, False), [_headline_row(claim) for claim in report.headline])
-        yield from (f"- {escape(line)}" for claim in report.headline for line in _said(claim))
-        yield ""
+        said = [f"- {escape(line)}" for claim in report.headline for line in _said(claim)]
+        yield from (*said, "") if said else ()
     if report.changes:
         yield from (*(f"- {escape(line)}" for line in report.changes), "")
     counted = ", ".join(f"{number} {mark.shape} {mark.word}" for mark, number in report.counts)
@@ -81,9 +85,11 @@ def _headline_row(claim: Claim) -> Sequence[str]:
 
 
 def _said(claim: Claim) -> Iterator[str]:
-    if claim.reason:
-        yield f"{claim.id}: {claim.reason}"
-    yield from (f"{claim.id} holds where: {place}" for place in claim.holds_where)
+    if claim.where:
+        yield f"{claim.id}, true where: {'; '.join(claim.where)}"
+    if claim.looked:
+        yield f"{claim.id}, true elsewhere? {claim.looked}"
+    yield from (f"{claim.id}: {line}" for line in (claim.reason, claim.why) if line)
     yield from (f"{claim.id}, beside it: {line}" for line in claim.beside)
 
 
@@ -99,7 +105,8 @@ def _claims(report: Report) -> Iterator[str]:
 
 
 def _claim_row(claim: Claim) -> Sequence[str]:
-    where = "; ".join(filter(None, (claim.place, *(f"holds where: {place}" for place in claim.holds_where))))
+    elsewhere = claim.where if claim.mark.word != "supported" else claim.where[1:]
+    where = "; ".join(filter(None, (claim.place, *(f"true where: {place}" for place in elsewhere))))
     cells = (
         f"{claim.statement} ({claim.source})",
         claim.stated,
@@ -107,7 +114,7 @@ def _claim_row(claim: Claim) -> Sequence[str]:
         claim.defended or "–",
         claim.trials.removeprefix("n = ").split(" ")[0] or "–",
         where or "–",
-        claim.reason,
+        "; ".join(filter(None, (claim.reason, claim.why))),
     )
     return (f"{claim.mark.shape} {claim.mark.word}", *(escape(cell) for cell in cells))
 

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.report import svg
 from harness.report.glyphs import glyph
+from harness.report.letters import NORMAL, drawn_width, fitted
 from harness.report.scale import Axis, linear_axis, log_axis
 from harness.report.shown import Curve, Panel, Panels
-from harness.report.text import bare, shorten
 
 GAP, ALONE = 32.0, 620.0
 CURVES, HEAD, ROW, FOOT = 150.0, 30.0, 20.0, 44.0
 """Height of the curves' plot; heights of a panel's title, of a row of dots, and of an axis with its name."""
-LETTER, NAME, BOLD = 6.6, 7.2, 7.8
-"""Width of a letter: small, of a row's name, of a title."""
 LINE, NEAREST = 15.0, 34.0
 """Distance of two names, and of two ticks."""
 
@@ -33,7 +31,7 @@ def draw_panels(plot: Panels, width: float, *, narrow: bool) -> tuple[list[str],
         bottoms = []
         for place, panel in enumerate(plot.panels[first : first + across]):
             left = place * (each + GAP)
-            body.append(svg.text(left, top + 14, shorten(panel.title, int(each / BOLD)), cls="heading"))
+            body.append(svg.text(left, top + 14, fitted(panel.title, each, NORMAL, bold=True), cls="heading"))
             draw = _curves if panel.curves else _dots
             drawn, bottom = draw(plot, panel, left, top + HEAD, each)
             body += drawn
@@ -43,8 +41,8 @@ def draw_panels(plot: Panels, width: float, *, narrow: bool) -> tuple[list[str],
 
 
 def _curves(plot: Panels, panel: Panel, left: float, top: float, width: float) -> tuple[list[str], float]:
-    longest = max(len(bare(curve.label)) for curve in panel.curves)
-    room = min(LETTER * longest + 34, 0.42 * width) if longest else 12.0
+    longest = max(drawn_width(curve.label) for curve in panel.curves)
+    room = min(longest + 34, 0.42 * width) if longest else 12.0
     start, end, bottom = left + 54, left + width - room, top + CURVES
     points = [point for curve in panel.curves for run in curve.runs for point in run]
     x_axis = (log_axis if plot.x_log else linear_axis)([x for x, _ in points], [], start, end)
@@ -63,7 +61,7 @@ def _curves(plot: Panels, panel: Panel, left: float, top: float, width: float) -
         body += [svg.path(run, f"stroke tone-{curve.mark.tone}") for run in places if len(run) > 1]
         body += [glyph(curve.mark, x, y) for run in places for x, y in run]
     ends = [(x_axis.place(curve.runs[-1][-1][0]), y_axis.place(curve.runs[-1][-1][1])) for curve in panel.curves]
-    body += _names(panel.curves, ends, end + 12, (top, bottom), int((room - 34) / LETTER + 0.01))
+    body += _names(panel.curves, ends, end + 12, (top, bottom), room - 34)
     return body, bottom + FOOT
 
 
@@ -82,13 +80,13 @@ def _x_ticks(values: Iterable[float], axis: Axis, bottom: float) -> Iterator[str
     last = -NEAREST
     for x, word in ((axis.place(value), axis.word(value)) for value in sorted(values)):
         yield svg.line(x, bottom, x, bottom + 4, "base")
-        if x - last >= max(NEAREST, LETTER * len(word) + 8):
+        if x - last >= max(NEAREST, drawn_width(word) + 8):
             yield svg.text(x, bottom + 17, word, cls="tick", anchor="middle")
             last = x
 
 
 def _names(
-    curves: Sequence[Curve], ends: Sequence[tuple[float, float]], left: float, frame: tuple[float, float], length: int
+    curves: Sequence[Curve], ends: Sequence[tuple[float, float]], left: float, frame: tuple[float, float], room: float
 ) -> Iterator[str]:
     """Beside the last point of each curve; those that would meet are moved apart and joined to their point."""
     for curve, (x, y), at in zip(curves, ends, apart([y for _, y in ends], *frame), strict=True):
@@ -96,7 +94,7 @@ def _names(
             if abs(at - y) > 3 or left - x > 24:
                 yield svg.line(x + 6, y, left - 1, at, "base")
             yield glyph(curve.mark, left + 6, at)
-            yield svg.text(left + 16, at + 4, shorten(curve.label, max(length, 4)), cls="direct")
+            yield svg.text(left + 16, at + 4, fitted(curve.label, room), cls="direct")
 
 
 def apart(wanted: Sequence[float], low: float, high: float) -> list[float]:
@@ -113,8 +111,8 @@ def apart(wanted: Sequence[float], low: float, high: float) -> list[float]:
 
 
 def _dots(plot: Panels, panel: Panel, left: float, top: float, width: float) -> tuple[list[str], float]:
-    names = min(NAME * max(len(bare(row.label)) for row in panel.rows) + 10, 0.42 * width)
-    said = LETTER * max(len(bare(row.value)) for row in panel.rows) + 14
+    names = min(max(drawn_width(row.label, NORMAL) for row in panel.rows) + 10, 0.42 * width)
+    said = max(drawn_width(row.value, NORMAL) for row in panel.rows) + 14
     start, end, bottom = left + names, left + width - said, top + ROW * len(panel.rows)
     points = [row.point for row in panel.rows if row.point is not None]
     axis = (log_axis if panel.log else linear_axis)(points, [], start, end)
@@ -129,7 +127,7 @@ def _dots(plot: Panels, panel: Panel, left: float, top: float, width: float) -> 
         body.append(svg.line(axis.place(panel.reference), top, axis.place(panel.reference), bottom, "reference"))
     for number, row in enumerate(panel.rows):
         y = top + ROW * (number + 0.5)
-        body.append(svg.text(left, y + 4, shorten(row.label, int((names - 10) / NAME + 0.01)), cls="label"))
+        body.append(svg.text(left, y + 4, fitted(row.label, names - 10, NORMAL), cls="label"))
         body.append(svg.text(end + 12, y + 4, row.value, cls="value"))
         if row.point is not None and row.mark:
             body.append(glyph(row.mark, axis.place(row.point), y))

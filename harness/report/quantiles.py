@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.report import svg
 from harness.report.glyphs import glyph
 from harness.report.labels import around, fitted
+from harness.report.letters import drawn_width
 from harness.report.scale import Axis, linear_axis
 from harness.report.shown import Quantiles
 
@@ -18,7 +19,8 @@ def draw_quantiles(plot: Quantiles, width: float, *, narrow: bool) -> tuple[list
     places = [(x_axis.place(point.x), y_axis.place(point.y)) for point in plot.points]
     limit = y_axis.place(plot.limit)
     wanted = [(x, y, point.label) for (x, y), point in zip(places, plot.points, strict=True) if point.labelled]
-    said = (right - 6.6 * len(plot.limit_label), right, limit - 20, limit - 2)
+    said = (right - drawn_width(plot.limit_label), right, limit - 20, limit + 2)
+    lined = (left, right, limit - 1, limit + 1)
     body = [
         *(svg.line(x, top, x, bottom, "grid") for x, _ in x_axis.ticks(4 if narrow else 7)),
         *(svg.line(left, y, right, y, "grid") for y, _ in y_axis.ticks(6)),
@@ -32,7 +34,7 @@ def draw_quantiles(plot: Quantiles, width: float, *, narrow: bool) -> tuple[list
         svg.line(left, limit, right, limit, "edge"),
         svg.text(right, limit - 6, plot.limit_label, cls="direct", anchor="end"),
         *(glyph(point.mark, x, y) for (x, y), point in zip(places, plot.points, strict=True)),
-        *fitted(wanted[::-1], (left, right, top, bottom), [said, *(around(x, y) for x, y in places)]),
+        *fitted(wanted[::-1], (left, right, top, bottom), [said, lined, *(around(x, y) for x, y in places)]),
     ]
     return body, bottom + 48
 

@@ -36,13 +36,13 @@ def readings_figure(plan: Part, part: PartAnalysis, run: Run) -> Figure | None:
     titles = {probe: words.probe_title(probe, run.unit(plan, probe)) for probe in drawn}
     if along is None:
         panels = [_dots(titles[probe], read, cells[:ROWS], plan) for probe, read in drawn.items()]
-        return _figure(plan, "Readings, cell by cell", _caption_of_dots(cells), AXIS_OF_DOTS, panels)
+        return _figure(plan, "What was read, cell by cell?", _caption_of_dots(cells), AXIS_OF_DOTS, panels)
     every = set().union(*drawn.values())
     lines = [line for line in _lines(cells, along, plan) if any(cell.id in every for cell in line)]
     x_log = spanning([float(cell.conditions[along]) for cell in cells])
     found = (_curves(titles[probe], read, lines, along, plan) for probe, read in drawn.items())
     panels = [panel for panel in found if panel.curves]
-    axis, title = _axis(label(along), log=x_log), f"Readings against {label(along)}"
+    axis, title = _axis(label(along), log=x_log), f"How do the readings change with {label(along)}?"
     caption = _caption_of_curves(lines, zeros=any(panel.log for panel in panels) and any(map(_zero, drawn.values())))
     return _figure(plan, title, caption, axis, panels, x_log=x_log) if panels else None
 

@@ -24,7 +24,7 @@ def read_section(run: Run) -> Section | None:
     )
     spread = any(one.low is not None for part in run.analysis.parts for one in part.readings)
     several = " Where a cell was read several times and differently, the last stands before the lowest and the highest."
-    return Section("read", "What was read", (lead + (several if spread else ""),), blocks)
+    return Section("read", "What was read?", (lead + (several if spread else ""),), blocks)
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
+from harness.export.files import Written
 from harness.records import Device, Environment, Manifest
 from harness.report import numbers, words
 from harness.report.shown import Block, Code, Column, Entry, Link, Section, Table
+from harness.report.tables_view import table_links
 from harness.report.text import label, listing, plain, safe
 
 FACTS = (Column("Fact"), Column("Value"))
 
 
-def repeat_section(manifest: Manifest, data: str) -> Section:
-    """`data`: path of the run's folder as seen from the report."""
+def repeat_section(manifest: Manifest, data: str, tables: Sequence[Written] = ()) -> Section:
+    """`data`: path of the run's folder as seen from the report; `tables`: what lies beside the report."""
     commands = (
         Code("Measure again", plain(manifest.command, 1000)),
         Code("Render this report again from the stored run", f"semh report {plain(manifest.run, 200)}"),
@@ -31,8 +33,9 @@ def repeat_section(manifest: Manifest, data: str) -> Section:
         Link("manifest.json", f"{place}/manifest.json", "plan, suite, claims, environment and processes"),
         Link("analysis.json", f"{place}/analysis.json", "every number in this report"),
         Link("trials/", f"{place}/trials/", "the raw readings, one JSON line a block"),
+        *table_links(tables),
     )
-    return Section("repeat", "Repeat it", (), (run, machine, suite), links)
+    return Section("repeat", "How can I repeat it?", (), (run, machine, suite), links)
 
 
 def _sentences(manifest: Manifest) -> Iterator[str]:

@@ -28,7 +28,7 @@ def _waterfall(plan: Part, part: PartAnalysis, shares: Sequence[ShapleyShare], w
         at *= share.ratio.point
     rows.append(Row("everything on", numbers.brief(at), low=at, point=at, high=at))
     name = f"shapley-{slug(plan.name)}" + (f"-{number}" if number > 1 else "")
-    title = "From the baseline to everything on" + (f", {where}" if where else "")
+    title = "What did each switch contribute, from the baseline to everything on?" + (f" ({where})" if where else "")
     caption = (
         "Each bar is what one switch contributes on average over all orders of switching (Shapley); on a log axis the "
         f"lengths add up exactly. Percentages are of the total log ratio. {words.trials(shares[0].ratio)}."

@@ -91,6 +91,8 @@ class Scatter:
     x_axis: str
     y_axis: str
     points: tuple[Point, ...]
+    reference: float | None = None
+    """A line at this place of the axis across."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ class Field:
     text: str
     level: float | None
     mark: Mark | None = None
+    framed: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ class HeatMap:
     """From the bottom."""
     across: tuple[str, ...]
     panels: tuple[HeatPanel, ...]
+    contour: float | None = None
+    """Level at which a line is drawn between fields above it and below."""
 
 
 @dataclass(frozen=True)
@@ -219,10 +224,13 @@ class Section:
 @dataclass(frozen=True)
 class Claim:
     name: str
+    """Its anchor: the same in every report of these claims."""
     id: str
     headline: bool
     mark: Mark
+    kind: str
     statement: str
+    document: str
     source: str
     stated: str
     judged_as: str
@@ -234,7 +242,13 @@ class Claim:
     place: str
     """Part and cell it was judged in; empty where in none."""
     holds_where: tuple[str, ...]
+    where: tuple[str, ...]
+    """Where it is or would be true."""
+    looked: str
+    """That this run found no such place, or sought none."""
     reason: str
+    why: str
+    """What the number is, or why it comes out otherwise, as the ledger tells it."""
     beside: tuple[str, ...]
     guards: tuple[str, ...]
     cells: tuple[str, ...]

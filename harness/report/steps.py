@@ -17,7 +17,7 @@ def step_figures(plan: Part, part: PartAnalysis) -> Iterator[Figure]:
     for number, ((way, where), steps) in enumerate(groups, 1):
         name = f"steps-{slug(plan.name)}" + (f"-{number}" if number > 1 else "")
         draw = _ladder if way == "ladder" else _left_out
-        yield draw(name, f", {where}" if where else "", list(steps), part)
+        yield draw(name, f" ({where})" if where else "", list(steps), part)
 
 
 def _ladder(name: str, where: str, steps: Sequence[Step], part: PartAnalysis) -> Figure:
@@ -35,7 +35,7 @@ def _ladder(name: str, where: str, steps: Sequence[Step], part: PartAnalysis) ->
     axis = "time over the baseline's time (log axis)"
     plot = Rows(axis, tuple(rows), log=True, reference=1.0)
     table = _table("Rungs", "Rung", "+", steps, part)
-    return Figure(name, f"From the baseline up the ladder{where}", caption, plot, table)
+    return Figure(name, f"What does each rung add, from the baseline up the ladder?{where}", caption, plot, table)
 
 
 def _left_out(name: str, where: str, steps: Sequence[Step], part: PartAnalysis) -> Figure:
@@ -61,7 +61,7 @@ def _left_out(name: str, where: str, steps: Sequence[Step], part: PartAnalysis) 
         reference_label="1.0 = everything on",
     )
     table = _table("Left out, of everything on", "Left out", "without", steps, part)
-    return Figure(name, f"What leaving one out costs{where}", caption, plot, table)
+    return Figure(name, f"What does leaving one out cost?{where}", caption, plot, table)
 
 
 def _table(caption: str, first: str, sign: str, steps: Sequence[Step], part: PartAnalysis) -> Table:

@@ -61,7 +61,10 @@ def _claim(claim: Claim) -> Iterator[RenderableType]:
     measured = f"measured {claim.measured}" if claim.measured else "not measured"
     defended = f"  defended {claim.defended}" if claim.defended else ""
     yield Text.assemble("  ", mark_text(claim.mark), f"  stated {claim.stated}  {measured}{defended}")
-    for line in filter(None, ("; ".join(filter(None, (claim.trials, claim.scope))), claim.reason)):
+    true_where = f"true where: {'; '.join(claim.where)}" if claim.where else ""
+    elsewhere = f"true elsewhere? {claim.looked}" if claim.looked else ""
+    told = ("; ".join(filter(None, (claim.trials, claim.scope))), claim.reason, true_where, elsewhere, claim.why)
+    for line in filter(None, told):
         yield Text(f"  {line}", "dim")
     yield Text()
 

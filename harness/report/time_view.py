@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.records import CellSummary, ClaimVerdict, Part, PartAnalysis, StageTime
+from harness.records import CellSummary, ClaimVerdict, Interval, Part, PartAnalysis, StageTime
 from harness.records.analysis import CLOSURE_GOAL
 from harness.report import numbers, words
 from harness.report.lookup import Run
@@ -28,7 +28,7 @@ def time_section(run: Run) -> Section:
             "A training step's update is the stage optimiser; the shares without it stand beside the others.",
         )
     none = ("This run timed no stages and read no peak memory.",)
-    return Section("time", "Where the time goes", lead if blocks else none, blocks)
+    return Section("time", "Where does the time go?", lead if blocks else none, blocks)
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
@@ -71,7 +71,7 @@ def _stated(cell: CellSummary, run: Run) -> dict[str, ClaimVerdict]:
     found: dict[str, ClaimVerdict] = {}
     for claim in run.analysis.claims:
         here = (claim.part, claim.cell) == (cell.part, cell.cell) and claim.metric in ("share", "")
-        if here and claim.stage and claim.relation == "about":
+        if here and claim.stage and claim.relation in ("about", "within"):
             found.setdefault(claim.stage, claim)
     return found
 
@@ -86,16 +86,36 @@ def _stage_figure(cell: CellSummary, plan: Part, run: Run) -> Figure:
     for name in dict.fromkeys(stage.stage for stage in cell.stages):
         group = [_stage_row(stage) for stage in cell.stages if stage.stage == name]
         if name in stated:
-            group.insert(0, Row("", f"stated {words.stated(stated[name])}", (Bar(0, stated[name].stated, "stated"),)))
+            group = [_stated_row(stated[name]), *_both_row(stated[name], cell), *group]
         group[0] = replace(group[0], label=label(name), gap=bool(rows))
         rows += group
     return Figure(
         f"stages-{slug(plan.name)}-{slug(cell.name)}",
-        f"Stages of {label(cell.name)}, {label(plan.mode)}",
+        f"Which stage takes the time of {label(cell.name)}, {label(plan.mode)}?",
         f"{words.trials(cell.stages[0].share)}; whiskers are 95 % intervals"
         + ("; the outlined bar is the document's figure." if stated else "."),
         Rows("share of the sum of all stages, %", tuple(rows)),
     )
+
+
+def _stated_row(claim: ClaimVerdict) -> Row:
+    """A range stands where it is, a number is a bar from zero."""
+    start, end = (0, claim.stated) if claim.stated_high is None else (claim.stated, claim.stated_high)
+    return Row("", f"stated {words.stated(claim)}", (Bar(start, end, "stated"),))
+
+
+def _both(claim: ClaimVerdict, cell: CellSummary) -> Interval | None:
+    """The share of a stage that has two directions, of which together the document speaks; in %."""
+    directions = [stage for stage in cell.stages if stage.stage == claim.stage]
+    return claim.measured if len(directions) > 1 and claim.verdict != "invalid" else None
+
+
+def _both_row(claim: ClaimVerdict, cell: CellSummary) -> Iterator[Row]:
+    share = _both(claim, cell)
+    if share:
+        forward = next(each.share.point * 100 for each in cell.stages if each.stage == claim.stage)
+        bars = (Bar(0, forward, "forward"), Bar(forward, share.point, "backward"))
+        yield Row("", f"both {numbers.with_interval(share, unit='%')}", bars, low=share.low, high=share.high)
 
 
 def _stage_row(stage: StageTime) -> Row:
@@ -107,24 +127,7 @@ def _stage_row(stage: StageTime) -> Row:
 def _stage_table(staged: list[CellSummary], run: Run) -> Table:
     factor, unit = numbers.time_unit(stage.time_s.point for cell in staged for stage in cell.stages)
     updating = any(_updates(cell) for cell in staged)
-    rows = []
-    for cell in staged:
-        stated = _stated(cell, run)
-        for stage in cell.stages:
-            claim = stated.get(stage.stage)
-            without = stage.share_without_update
-            rows.append(
-                (
-                    Entry(label(cell.name)),
-                    Entry(label(stage.stage)),
-                    Entry(stage.direction),
-                    Entry(words.stated(claim) if claim else ""),
-                    Entry(numbers.with_interval(stage.share, 100)),
-                    *((Entry(numbers.with_interval(without, 100) if without else ""),) if updating else ()),
-                    Entry(numbers.with_interval(stage.time_s, factor)),
-                    Entry(str(stage.share.n)),
-                )
-            )
+    rows = [row for cell in staged for row in _stage_rows(cell, _stated(cell, run), factor, updating=updating)]
     columns = (
         Column("Cell"),
         Column("Stage"),
@@ -138,6 +141,26 @@ def _stage_table(staged: list[CellSummary], run: Run) -> Table:
     return Table("Stages, stated and measured", columns, tuple(rows))
 
 
+def _stage_rows(
+    cell: CellSummary, stated: dict[str, ClaimVerdict], factor: float, *, updating: bool
+) -> Iterator[tuple[Entry, ...]]:
+    """What is stated stands beside the directions together where there are two."""
+    told: set[str] = set()
+    for stage in cell.stages:
+        claim, without = stated.get(stage.stage), stage.share_without_update
+        both = _both(claim, cell) if claim else None
+        said = words.stated(claim) if claim else ""
+        name = (label(cell.name), label(stage.stage))
+        if both and stage.stage not in told:
+            blank = ("",) if updating else ()
+            yield tuple(map(Entry, (*name, "both", said, numbers.with_interval(both), *blank, "", str(both.n))))
+        told.add(stage.stage)
+        alone = (numbers.with_interval(without, 100) if without else "",) if updating else ()
+        share, time = numbers.with_interval(stage.share, 100), numbers.with_interval(stage.time_s, factor)
+        shown = (*name, stage.direction, "" if both else said, share, *alone, time, str(stage.share.n))
+        yield tuple(map(Entry, shown))
+
+
 def _memory_figure(cells: list[CellSummary], plan: Part) -> Figure:
     rows = []
     for cell in cells:
@@ -148,7 +171,7 @@ def _memory_figure(cells: list[CellSummary], plan: Part) -> Figure:
         rows.append(Row(label(cell.name), f"{numbers.mebibytes(peak)} MiB{resting}", bars=bars))
     return Figure(
         f"memory-{slug(plan.name)}",
-        "Peak memory",
+        "How much memory does a cell take at its peak?",
         "One reading per cell in a process of its own, so without an interval; the darker part is what was resident "
         "at rest: model and batch built, a first call done.",
         Rows("peak resident memory, MiB", tuple(rows)),

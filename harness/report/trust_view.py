@@ -198,4 +198,4 @@ def _failed(run: Run) -> str:
     failed = [cell for part in run.analysis.parts for cell in part.cells if cell.outcome != "measured"]
     if not failed:
         return "Every planned cell was measured."
-    return f"Without a time: {words.listed(label(cell.name) for cell in failed)} (see Every cell for the reasons)."
+    return f"Without a time: {words.listed(label(cell.name) for cell in failed)} (the reasons stand with every cell)."

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from harness.export.files import Written
 from harness.records import Analysis, Contrast, Manifest
 from harness.report import numbers, words
 from harness.report.alerts import alerts
@@ -17,7 +20,7 @@ from harness.report.lookup import Run
 from harness.report.map_view import map_section
 from harness.report.readings_view import read_section
 from harness.report.repeat_view import repeat_section
-from harness.report.shown import Claim, Mark, Report
+from harness.report.shown import Claim, Code, Figure, Mark, Report, Section, Table
 from harness.report.text import label, safe
 from harness.report.time_view import time_section
 from harness.report.trust_view import trust_section
@@ -25,11 +28,21 @@ from harness.report.trust_view import trust_section
 HEADLINES = 3
 
 
-def view(manifest: Manifest, analysis: Analysis, data: str = ".") -> Report:
-    """`data`: path of the run's folder as seen from the report."""
+def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequence[Written] = ()) -> Report:
+    """`data`: path of the run's folder as seen from the report; `tables`: what lies beside the report."""
     run = Run(manifest, analysis)
     judged = claims(run)
     headline = tuple(claim for claim in judged if claim.headline)[:HEADLINES]
+    answered = [each for each in (read_section(run), map_section(run), growth_section(run)) if each]
+    shown = (
+        time_section(run),
+        effects_section(run),
+        limits_section(run),
+        cells_section(run),
+        trust_section(run),
+        repeat_section(manifest, data, tables),
+    )
+    answers, sections = distinct(answered, shown)
     return Report(
         suite=label(manifest.plan.suite),
         title=safe(manifest.plan.title),
@@ -38,22 +51,32 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".") -> Report:
         alerts=tuple(alerts(run)),
         headline=headline,
         changes=() if headline else tuple(_largest(run)),
-        answers=tuple(each for each in (read_section(run), map_section(run), growth_section(run)) if each),
+        answers=answers,
         counts=_counts(judged),
         floor=floor(run),
         claims=judged,
         claims_lead=_claims_lead(judged),
-        sections=(
-            time_section(run),
-            limits_section(run),
-            effects_section(run),
-            cells_section(run),
-            trust_section(run),
-            repeat_section(manifest, data),
-        ),
+        sections=sections,
         claim_marks=tuple(words.CLAIM_MARKS.values()),
         contrast_marks=tuple(words.CONTRAST_MARKS.values()),
     )
+
+
+def distinct(*groups: Sequence[Section]) -> Iterator[tuple[Section, ...]]:
+    """A figure's name is an anchor and a file, so of two that read alike the second is numbered."""
+    taken: Counter[str] = Counter()
+
+    def renamed(item: Table | Figure | Code) -> Table | Figure | Code:
+        if not isinstance(item, Figure):
+            return item
+        taken[item.name] += 1
+        return item if taken[item.name] == 1 else replace(item, name=f"{item.name}--{taken[item.name]}")
+
+    for sections in groups:
+        yield tuple(
+            replace(each, blocks=tuple(replace(block, items=tuple(map(renamed, block.items))) for block in each.blocks))
+            for each in sections
+        )
 
 
 def _counts(judged: tuple[Claim, ...]) -> tuple[tuple[Mark, int], ...]:
@@ -87,8 +110,7 @@ def _claims_lead(judged: tuple[Claim, ...]) -> str:
         return "This suite names no claims."
     return (
         f"{words.count(len(judged), 'claim')}, judged one by one. Stated is what the document says; measured is the "
-        "mean with its 95 % interval; defended is the strongest value these data would support. Each row opens its "
-        "evidence."
+        "mean with its 95 % interval; defended is the strongest value these data would support."
     )
 
 

@@ -61,7 +61,7 @@ UNSOLVED_MARKS = {
 }
 ALWAYS_SAID = frozenset({"batch_size", "seq_len", "dt", "rows", "threads", "device"})
 RARELY_SAID = frozenset({"allocator", "flush_denormal", "dtype"})
-RELATIONS = {"at_least": "at least", "at_most": "at most", "about": "about"}
+RELATIONS = {"at_least": "at least", "at_most": "at most", "about": "about", "within": "within"}
 QUIETER_HOST = "a quieter host"  # what would settle a contrast whose floor more trials do not lower
 
 
@@ -194,7 +194,10 @@ def suite_file(plan: Plan) -> str:
 
 
 def stated(claim: ClaimVerdict) -> str:
-    return f"{RELATIONS[claim.relation]} {with_unit(exact(claim.stated), claim.unit)}"
+    number = (
+        exact(claim.stated) if claim.stated_high is None else f"{exact(claim.stated)} to {exact(claim.stated_high)}"
+    )
+    return f"{RELATIONS[claim.relation]} {with_unit(number, claim.unit)}"
 
 
 def judged_as(claim: ClaimVerdict) -> str:
