@@ -5,8 +5,8 @@ from audit_fakes import Known
 from test_claims import ENTRY
 
 from harness.audit import audit, audited
-from harness.claims.ledger import Claim, read_ledger
-from harness.claims.numeric import spots
+from harness.claims.ledger import Claim, ledger_texts, read_ledger
+from harness.claims.numeric import models, spots
 from harness.errors import SuiteError, UsageError
 
 ASKED = '    kind: numeric\n    computed_by:\n      - {system: "audit_fakes:KNOWN", probe: reading, %s}\n'
@@ -136,3 +136,10 @@ def test_a_contradictory_asking_is_refused_with_its_line(asked, said):
         claim(asked)
     assert str(raised.value).startswith("paper.yaml:")
     assert said in str(raised.value)
+
+
+def test_every_asking_of_the_ledger_leads_to_a_model_and_a_probe():
+    asking = [one for one in read_ledger(ledger_texts()) if one.computed_by]
+    assert len(asking) > 10
+    for one in asking:
+        assert models([one]), one.id

@@ -143,7 +143,8 @@ def test_the_report_names_times_floors_and_ceilings():
     time, floor = figure.plot.rows[2].bars
     assert (time.end, floor.end) == (exactly(7.5), exactly(2.0))
     rows = [[entry.text for entry in row] for row in table.rows]
-    assert rows[1] == ["base", "head forward", "7.5 [7.5, 7.5]", "2.00", "bandwidth", "3.75 [3.75, 3.75]", "6"]
+    shares = ("3.75 [3.75, 3.75]", "26.67 [26.67, 26.67]")
+    assert rows[1] == ["base", "head forward", "7.5 [7.5, 7.5]", "2.00", "bandwidth", *shares, "6"]
     assert [row[0].text for row in section.blocks[-1].items[0].rows] == ["cpu", "cpu"]
     assert farthest(Run(manifest, analysis)) == (
         "Farthest from its floor: encoder forward of base, 25 [25, 25] times the floor, bound by arithmetic."

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from readings_helpers import reader, stored
+from report_chromium import ARGUMENTS, CLIPPED, LOW_CONTRAST
 from report_helpers import Folder
 from report_hostile import HOSTILE, RTL, hostile
 from report_reading import Page, Stored, printed
-from report_chromium import ARGUMENTS, CLIPPED, LOW_CONTRAST
 
 from harness.records import Outcome
 from harness.report import html, markdown, render

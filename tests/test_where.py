@@ -81,6 +81,8 @@ def test_what_is_supported_is_asked_nothing_more(stating):
 def test_a_place_that_could_not_be_judged_is_no_place_where_it_holds_or_does_not():
     found = judged(made({**SHARES, (1024, 4096): 0.78}, unchecked=("1024-4096",)))
     assert found.would_hold == ()
-    assert found.looked.startswith("not settled at 1 of the 3 other places of this run, not true at the rest; nearest 78")
+    assert found.looked.startswith(
+        "not settled at 1 of the 3 other places of this run, not true at the rest; nearest 78"
+    )
     unsettled = judged(made(SHARES), made(SHARES, mode="train_step", noise=0.2, canary_drift=1.2), mapped=False)
     assert unsettled.looked.startswith("not settled at the other place of this run; nearest")
