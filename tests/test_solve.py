@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from propagator_helpers import cayley, growth, relative, rounding, rows_of, uncompiled, weights_of
 
-from sem_impl.hamiltonian import dense
+from sem_impl.hamiltonian import dense, spectral_bound
 from sem_impl.kernels import KERNELS
 from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients, unitary
-from sem_impl.solved import solve
+from sem_impl.solved import outcome, solve
 
 STEPS = (0.02, 0.1, 0.5, 1.0)
 TOLERANCES = (1e-4, 1e-5, 1e-6)
@@ -247,3 +247,14 @@ def test_the_dense_step_holds_no_denormal_number_and_is_not_changed_by_that():
     iaH = 1e-4j * dense(weights.double())
     one = torch.eye(512, dtype=torch.complex128)
     assert (U - torch.linalg.solve(one + iaH, one - iaH)).abs().max() <= 4 * torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-30])
+def test_converged_is_what_tolerance_and_rounding_allow_and_no_more(tolerance):
+    """At 1e-30 nothing but rounding is left."""
+    a, weights, updates = 0.5, weights_of(64), torch.tensor([7, 50])
+    bound = math.sqrt(1 + (a * spectral_bound(weights)) ** 2) * (tolerance + rounding(weights.dtype, updates))
+    step = Step(a, "cocg", tolerance=tolerance, max_iterations=50)
+    assert outcome(step, 0.99 * bound, updates, weights) == "converged"
+    assert outcome(step, bound * torch.tensor([0.99, 1.01]), updates, weights) == "stalled"
+    assert outcome(step, bound * torch.tensor([1.01, 0.99]), updates, weights) == "breakdown"
