@@ -146,6 +146,17 @@ def test_tokens_are_frozen_one_by_one(method, preconditioner, kernels):
     assert relative(torch.cat([s.x for s in alone]), solved.x) <= 100 * rounding(torch.float64, 50)
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_solve_knows_no_units(method, scale):
+    """Powers of two change no digit: the same field in other units takes the same updates to the same numbers."""
+    q, weights = rows_of(3, 96), weights_of(96)
+    step = Step(0.01 if method == "cg" else 0.25, method, "cached")
+    one, other = solve(step, q, weights), solve(step, scale * q, weights)
+    assert torch.equal(other.x, scale * one.x)
+    assert other.iterations.tolist() == one.iterations.tolist()
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_cocg_breaks_down_on_an_isotropic_right_hand_side(kernels):
     """b'b = 0 with b not 0: the first coefficient would be 0/0-like; the token is frozen where it is."""
