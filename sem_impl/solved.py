@@ -51,7 +51,7 @@ def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
     x = kernels.leave(advance(step, kernels.enter(q), weights, product=product, watch=watch))
     residual = true_residual(q, x, weights, step.a)
     updates = updates.cpu()
-    return Solved(x, residual, updates, products, _outcome(step, residual, updates, weights))
+    return Solved(x, residual, updates, products, outcome(step, residual, updates, weights))
 
 
 def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
@@ -70,7 +70,7 @@ def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:
     return torch.where(size > 0, error / size, error)
 
 
-def _outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
+def outcome(step: Step, residual: Tensor, updates: Tensor, weights: Tensor) -> Outcome:
     """Of the worst token. Allowed is |A| times (the tolerance and a rounding of x in every update): `chebyshev` bounds
     the error of x, the others that of A x. Before the limit a token stops only by converging or by breaking down."""
     growth = hypot(1, step.a * spectral_bound(weights))

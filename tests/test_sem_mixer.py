@@ -46,7 +46,10 @@ def test_unitary_gate_is_its_equation():
     z = states(1, 1, 16)[0, 0]
     weight = gate.gate.detach()
     g = torch.sigmoid(weight[..., 0] @ z.real + weight[..., 1] @ z.imag)
-    U = gate.unitary()
+    R = torch.view_as_complex(gate.generator.detach())
+    A = (R - R.mH) / 2
+    one = torch.eye(8, dtype=A.dtype)
+    U = torch.linalg.inv(one - A) @ (one + A)
     blocks = [
         U[b] @ torch.diag(torch.exp(1j * g[b] * gate.phase[b])) @ U[b].mH @ z[8 * b : 8 * b + 8] for b in range(2)
     ]
@@ -62,6 +65,13 @@ def test_convolution_is_causal_and_equals_its_sum(length):
         convolution(z, torch.view_as_complex(layer.taps.detach())),
         atol=1e-13,
     )
+
+
+def test_states_turn_by_angles_spread_evenly_over_the_circle():
+    space = StateSpace(EXACT, TINY, horizon="third", scan="chunked", layout="complex64")
+    N = TINY.states
+    middles = [-math.pi + math.pi / N * (2 * n + 1) for n in range(N)]  # of N equal arcs
+    assert space.theta.tolist() == pytest.approx(middles * TINY.groups, abs=math.pi * 2**-24)  # drawn in float32
 
 
 def test_magnitude_gate_shrinks_small_entries_and_keeps_phases():

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from propagator_helpers import cayley, growth, relative, rounding, rows_of, uncompiled, weights_of
 
-from sem_impl.hamiltonian import dense
+from sem_impl.hamiltonian import dense, spectral_bound
 from sem_impl.kernels import KERNELS
 from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients, unitary
-from sem_impl.solved import solve
+from sem_impl.solved import outcome, solve
 
 STEPS = (0.02, 0.1, 0.5, 1.0)
 TOLERANCES = (1e-4, 1e-5, 1e-6)
@@ -146,6 +146,17 @@ def test_tokens_are_frozen_one_by_one(method, preconditioner, kernels):
     assert relative(torch.cat([s.x for s in alone]), solved.x) <= 100 * rounding(torch.float64, 50)
 
 
+@pytest.mark.parametrize("scale", [2.0**-30, 2.0**30])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_solve_knows_no_units(method, scale):
+    """Powers of two change no digit: the same field in other units takes the same updates to the same numbers."""
+    q, weights = rows_of(3, 96), weights_of(96)
+    step = Step(0.01 if method == "cg" else 0.25, method, "cached")
+    one, other = solve(step, q, weights), solve(step, scale * q, weights)
+    assert torch.equal(other.x, scale * one.x)
+    assert other.iterations.tolist() == one.iterations.tolist()
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_cocg_breaks_down_on_an_isotropic_right_hand_side(kernels):
     """b'b = 0 with b not 0: the first coefficient would be 0/0-like; the token is frozen where it is."""
@@ -247,3 +258,14 @@ def test_the_dense_step_holds_no_denormal_number_and_is_not_changed_by_that():
     iaH = 1e-4j * dense(weights.double())
     one = torch.eye(512, dtype=torch.complex128)
     assert (U - torch.linalg.solve(one + iaH, one - iaH)).abs().max() <= 4 * torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-30])
+def test_converged_is_what_tolerance_and_rounding_allow_and_no_more(tolerance):
+    """At 1e-30 nothing but rounding is left."""
+    a, weights, updates = 0.5, weights_of(64), torch.tensor([7, 50])
+    bound = math.sqrt(1 + (a * spectral_bound(weights)) ** 2) * (tolerance + rounding(weights.dtype, updates))
+    step = Step(a, "cocg", tolerance=tolerance, max_iterations=50)
+    assert outcome(step, 0.99 * bound, updates, weights) == "converged"
+    assert outcome(step, bound * torch.tensor([0.99, 1.01]), updates, weights) == "stalled"
+    assert outcome(step, bound * torch.tensor([1.01, 0.99]), updates, weights) == "breakdown"
