@@ -63,7 +63,10 @@ def tests_of(file: Path) -> list[str]:
     direct = [
         test for test in sorted((ROOT / "tests").glob("test_*.py")) if any(way in test.read_text() for way in ways)
     ]
-    general = [ROOT / "tests" / f"test_{each}.py" for each in ("sem_mixer", "sem_model", "sem_modes", "propagator")]
+    general = [
+        ROOT / "tests" / f"test_{each}.py"
+        for each in ("sem_mixer", "sem_model", "sem_modes", "propagator", "propagator_gradients")
+    ]
     chosen = dict.fromkeys([*direct, *(test for test in general if test.exists())])
     return [str(test.relative_to(ROOT)) for test in chosen]
 

@@ -34,8 +34,9 @@
 Beside it, each with a command of its own: ceilings.py (what this machine can do at best -> results/ceilings.json ->
 every run), calibrate.py (a suite against itself -> results/calibrations/ -> the next runs), doctor/ (what makes this
 machine noisy), holdings/ (what a call holds: stated, counted, measured), trace/ (one cell under torch's profiler; it
-explains, and enters no estimate), learning.py (trains a system and draws text from it; it measures nothing), compare.py
-(two runs side by side), verdicts.py (the ledger over all runs). `commands/` holds what the command line makes of each.
+explains, and enters no estimate), learning.py (trains a system and draws text from it; it measures nothing), audit.py
+(claims that need no run), compare/ (two runs side by side), verdicts/ (the ledger over all runs). `commands/` holds
+what the command line makes of each.
 
 `records/` holds every record on disk, `errors.py` what a user can cause. Imports go down only: `cli -> harness`,
 `harness ->` no system, `*_impl.system -> harness.system` (tests/test_house.py).

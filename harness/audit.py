@@ -132,6 +132,24 @@ def _models(claims: Sequence[Claim]) -> set[object]:
     return found
 
 
+def listing(audit: Audit, words: Sequence[ClaimWord]) -> Table:
+    """By document its counts, then two lines a claim in the document's order; what is longer than a line is cut."""
+    shown = Table.grid()
+    shown.add_column(no_wrap=True, overflow="ellipsis")
+    for document in sorted({verdict.document for verdict in audit.verdicts}):
+        here = sorted((one for one in audit.verdicts if one.document == document), key=lambda one: one.line)
+        shown.add_row(Text(f"{document}: {len(here)} claims, {_counts(here)}", "bold"))
+        for verdict in (one for one in here if one.verdict in words):
+            shown_word, style = SHOWN[verdict.verdict]
+            name = (f"  {verdict.id.partition('.')[2]}", "dim")
+            numbers = f"{_stated(verdict)} → {_gives(verdict)}"
+            said = [verdict.why, _held(verdict)] if verdict.kind == "arithmetic" else [_held(verdict), verdict.why]
+            told = "  ".join(filter(None, said)) or verdict.reason
+            shown.add_row(Text.assemble((f"  {shown_word[0]} {verdict.line:>3} ", style), verdict.statement, name))
+            shown.add_row(Text.assemble(" " * 8, (numbers, style), f"  {told}"))
+    return shown
+
+
 def table(audit: Audit) -> Table:
     shown = Table(title="what needs no benchmark", title_justify="left", leading=1, expand=True)
     for column, ratio in (("verdict", None), ("claim", 4), ("stated", 2), ("comes out as", 2), ("why", 4)):
@@ -149,13 +167,22 @@ def table(audit: Audit) -> Table:
 
 
 def _why(verdict: ClaimVerdict) -> Iterator[str | tuple[str, str]]:
-    held = "; ".join(verdict.holds_where[:NAMED])
-    more = len(verdict.holds_where) - NAMED
-    at = f"it holds at {held}" + (f"; and {more} more" if more > 0 else "") if held else ""
-    told = [text for text in (verdict.why, at, verdict.reason) if text]
+    told = [text for text in (verdict.why, _held(verdict), verdict.reason) if text]
     for number, text in enumerate(told):
         yield (text, "dim") if text is verdict.reason else text
         yield "\n" if number + 1 < len(told) else ""
+
+
+def _held(verdict: ClaimVerdict) -> str:
+    held = "; ".join(verdict.holds_where[:NAMED])
+    more = len(verdict.holds_where) - NAMED
+    where = "where read as" if verdict.kind == "arithmetic" else "at"
+    return f"it holds {where} {held}" + (f"; and {more} more" if more > 0 else "") if held else ""
+
+
+def _counts(verdicts: Sequence[ClaimVerdict]) -> str:
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    return ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
 
 
 def _stated(verdict: ClaimVerdict) -> str:
@@ -180,10 +207,9 @@ def summary(audit: Audit) -> str:
     """What was judged, by kind, and what would judge the rest."""
     lines = []
     for kind in ("arithmetic", "numeric"):
-        counts = Counter(verdict.verdict for verdict in audit.verdicts if verdict.kind == kind)
-        told = ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word])
-        if told:
-            lines.append(f"{kind}: {counts.total()} claims, {told}")
+        judged = [verdict for verdict in audit.verdicts if verdict.kind == kind]
+        if judged:
+            lines.append(f"{kind}: {len(judged)} claims, {_counts(judged)}")
     if audit.left_out:
         rest = ", ".join(f"{count} {kind}" for kind, count in sorted(audit.left_out.items()))
         more = f"; semh audit --numeric computes {audit.computable} of them" if audit.computable else ""

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from claims_helpers import ENTRY
 from rich.console import Console
-from test_claims import ENTRY
 
-from harness.audit import audit, audited, summary, table
+from harness.audit import audit, audited, listing, summary, table
 from harness.claims import ledger
 from harness.claims.ledger import Claim, read_ledger
 from harness.claims.number import ends
@@ -232,7 +232,7 @@ def test_the_command_needs_no_torch_and_refuted_claims_are_no_failure():
 def test_every_arithmetic_claim_of_the_ledger_comes_to_a_number():
     verdicts = audited(read_ledger(ledger.ledger_texts()), numeric=False)
     assert verdicts
-    assert {one.verdict for one in verdicts} <= {"supported", "refuted"}
+    assert {one.verdict for one in verdicts} <= {"supported", "refuted", "qualified"}
 
 
 def test_the_table_names_claim_statement_numbers_and_reason():
@@ -247,8 +247,90 @@ def test_the_table_names_claim_statement_numbers_and_reason():
     assert shown[total + 1][4] == "mill * saved / 100 = 18 %"
 
 
-def test_the_command_prints_the_table_and_counts_below_it():
+def lines(made, words, width=120):
+    terminal = Console(width=width, file=io.StringIO())
+    terminal.print(listing(made, words))
+    return [line.rstrip() for line in terminal.file.getvalue().splitlines()]
+
+
+def test_the_listing_has_two_lines_a_claim_in_the_order_of_the_document_and_cuts_what_is_longer():
+    made = audit(claims(**{'formula: "10"': 'formula: "10", why: it is ten'}), numeric=False)
+    assert lines(made, ["refuted"]) == [
+        "paper.md: 6 claims, 1 refuted, 5 supported",
+        "  ✕   5 A sentence.  flour",
+        "        about 15 % → 10 %  it is ten",
+    ]
+    every = lines(made, ["refuted", "supported"], width=30)
+    assert [int(line[4:8]) for line in every[1::2]] == [3, 3, 4, 5, 5, 5]
+    assert max(map(len, every)) <= 30
+    assert every[10] == "        about 18 % → 18 %  a …"
+
+
+READINGS = {
+    'formula: "10"': "formula: five * 2, reading: of two, readings: {of three: five * 3}, given: {five: 5}, why: either"
+}
+
+
+def test_a_sentence_of_two_fair_readings_is_judged_in_both_and_shown_as_it_stands_best():
+    verdicts = {one.id: one for one in audited(claims(**READINGS), numeric=False)}
+    flour = verdicts["paper.flour"]
+    assert (flour.verdict, flour.measured.point, flour.holds_where) == ("qualified", 15, ("of three",))
+    assert flour.reason == "of two: five * 2 = 10 %; of three: five * 3 = 15 %"
+    (held,) = lines(audit(claims(**READINGS), numeric=False), ["qualified"])[2:]
+    assert held == "        about 15 % → 15 %  either  it holds where read as of three"
+
+
+@pytest.mark.parametrize(
+    ("three", "expected"), [("five * 2", ("refuted", 10)), ("five + 10", ("qualified", 15)), ("ten", None)]
+)
+def test_readings_agree_or_qualify_and_use_the_names_of_the_entry(three, expected):
+    entries = {old: new.replace("five * 3", three) for old, new in READINGS.items()}
+    if expected is None:
+        with pytest.raises(SuiteError, match="no name 'ten'"):
+            claims(**entries)
+        return
+    (flour,) = (one for one in audited(claims(**entries), numeric=False) if one.id == "paper.flour")
+    assert (flour.verdict, flour.measured.point) == expected
+
+
+@pytest.mark.parametrize("only", ["reading: of two", "readings: {of three: '15'}"])
+def test_a_reading_without_others_is_refused(only):
+    with pytest.raises(SuiteError, match="reading names how formula reads the sentence, readings the other ways"):
+        claims(**{'formula: "10"': f'formula: "10", {only}'})
+
+
+def test_the_command_shows_what_is_not_supported_on_a_screen_and_counts_below_it():
     done = semh()
     assert done.returncode == 0, done.stderr
-    assert "✕ refuted" in done.stdout
-    assert done.stdout.splitlines()[-2].startswith("arithmetic: ")
+    shown = done.stdout.splitlines()
+    assert shown[-3].startswith("arithmetic: ")
+    assert shown[-1] == "--all shows every claim whole, --id GLOB some of them"
+    made = json.loads(semh("--json").stdout)["verdicts"]
+    told = sum(one["verdict"] != "supported" for one in made)
+    assert len(shown) == 3 + len({one["document"] for one in made}) + 2 * told
+    assert max(map(len, shown[:-3])) <= 120
+
+
+def test_the_command_shows_only_the_words_and_claims_asked_for():
+    supported = semh("--word", "supported").stdout
+    assert "  ● " in supported
+    assert "  ✕ " not in supported
+    one = semh("--id", "sem_topology.s3_1.sum").stdout
+    assert "✕ refuted" in one
+    assert "arithmetic: 1 claims, 1 refuted" in one
+    assert "● supported" in semh("--all").stdout
+    every = json.loads(semh("--json", "--word", "qualified").stdout)["verdicts"]
+    assert {each["verdict"] for each in every} == {"qualified"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--word", "refute"), "--word 'refute': a verdict offers refuted, invalid"),
+        (("--id", "no.such*"), "--id: nothing matches 'no.such*'; semh claims list names them all"),
+    ],
+)
+def test_what_matches_nothing_is_an_error(words, said):
+    done = semh(*words)
+    assert done.returncode == 2
+    assert said in done.stderr.replace("\n", " ")

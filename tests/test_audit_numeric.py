@@ -2,7 +2,7 @@
 
 import pytest
 from audit_fakes import Known
-from test_claims import ENTRY
+from claims_helpers import ENTRY
 
 from harness.audit import audit, audited
 from harness.claims.ledger import Claim, ledger_texts, read_ledger

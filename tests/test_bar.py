@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 from analysis_helpers import World, cell, world
+from confirm_helpers import CELL, alone, analysed, found, process, rechecked
+from confirm_helpers import world as trials
+from predict_helpers import HERE, SEEN, planned
 from report_helpers import cayley
-from test_confirm import CELL, alone, analysed, found, process, rechecked
-from test_confirm import world as trials
 
 from harness import predict
 from harness.analysis import analyse_lines
@@ -149,8 +150,6 @@ def test_a_cell_that_fails_when_measured_once_more_keeps_what_the_trials_said(fa
 
 
 def test_a_run_after_one_whose_every_cell_failed_expects_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    from tests.test_predict import HERE, SEEN, planned
-
     plan = planned()
     every = frozenset(cell.id for part in plan.parts for cell in part.cells)
     history = History(past=SEEN.past[:1], failed=every)

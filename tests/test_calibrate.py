@@ -49,7 +49,8 @@ def test_a_twin_shares_every_process_of_its_cell_whatever_the_memory(tmp_path: P
     assert sorted(one for group in part.groups for one in group.cells) == sorted(one.id for one in part.cells)
 
 
-def test_cells_of_other_threads_stay_in_processes_of_their_own(tmp_path: Path) -> None:
+def test_cells_of_other_threads_stay_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
     plan = plan_of(tmp_path, BODY + "conditions: {threads: [1, 2]}\n")
     [part] = calibration_plan(plan, 1000 * GB).parts
     threads = {one.id: one.conditions["threads"] for one in part.cells}

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from claims_helpers import ENTRY
 
 from harness.claims.address import places
 from harness.claims.ledger import check_globs, ledger_texts, matching, read_ledger
@@ -13,23 +14,6 @@ from harness.suite import read_suite
 from harness.systems import load_system
 
 SUITES = Path(__file__).resolve().parent.parent / "suites"
-HASH = "0" * 64
-
-ENTRY = f"""document: paper.md
-claims:
-  - id: paper.gain
-    section: "3"
-    line: 12
-    line_sha256: "{HASH}"
-    statement: It is faster.
-    kind: measured
-    relation: at_least
-    stated: 15
-    unit: "%"
-    scope: everywhere
-    judged_by:
-      - {{suite: s, part: p, metric: reduction, changes: {{a: b}}}}
-"""
 
 
 def read(text: str):

@@ -10,19 +10,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analysis_helpers import World, cost, factorial_cells, world
+from analysis_helpers import FACTORS, World, cost, factorial_cells, world
+from claims_helpers import ENTRY
 from rich.console import Console
 from stored_runs import stored
-from test_claims import ENTRY
 
-from harness.compare import Comparison, Moved, compare
-from harness.differing import environments
-from harness.errors import UsageError
+from harness.compare import Comparison, compare
+from harness.compare.contrasts import Moved
+from harness.compare.differing import environments
+from harness.errors import StoreError, UsageError
 from harness.measure.environment import governor
 from harness.records import Counters
 from harness.report.terminal_compare import comparison
 from harness.stats import sessions
-from harness.stats.adjacent import difference
+from harness.stats.sessions import Change
+from harness.stats.welch import difference
 from harness.store import RunFolder, append_lines
 
 FIRST, SECOND = "fake-20260101-000000-aaaa", "fake-20260102-000000-bbbb"
@@ -85,6 +87,14 @@ def test_a_wrong_output_has_no_ratio_and_no_change(tmp_path: Path) -> None:
     assert "invalid in the second run" in broken.why_not
 
 
+def test_ratios_to_two_baselines_are_never_compared(tmp_path: Path) -> None:
+    turned = [one.model_copy(update={"baseline": "kernels=fused"}) for one in factorial_cells(FACTORS)]
+    found = compare(*runs(tmp_path, world(), world(cells=turned, times=cost)))
+    cached = moved(found, "matrix=cached")
+    assert (cached.change, cached.word, cached.why_not) == (None, None, "another baseline in either run")
+    assert None not in (cached.first, cached.second)
+
+
 def test_a_noise_floor_of_either_run_raises_the_bar(tmp_path: Path) -> None:
     quiet = compare(*runs(tmp_path / "quiet", world(), world()))
     noisy = compare(*runs(tmp_path / "noisy", world(noise=0.08), world()))
@@ -120,7 +130,10 @@ def test_claims_whose_word_changed_stand_there_with_both(tmp_path: Path) -> None
     found = compare(*runs(tmp_path, world(**asked), replace(slower, **asked)))
     assert [(first.verdict, second.verdict) for first, second in found.claims] == [("supported", "refuted")]
     assert "paper.gain  ● supported  ✕ refuted" in said(found)
-    assert "no verdict changed" in said(compare(*runs(tmp_path / "again", world(**asked), world(**asked))))
+    again = compare(*runs(tmp_path / "again", world(**asked), world(**asked)))
+    assert "Claims: of 1 claim judged in both runs no verdict changed." in said(again)
+    without = compare(*runs(tmp_path / "without", world(), world()))
+    assert "Claims: none was judged in both runs." in said(without)
 
 
 def test_what_differs_around_the_runs_is_listed_and_what_is_equal_is_not(tmp_path: Path) -> None:
@@ -146,6 +159,20 @@ def test_the_governors_of_all_processors_are_recorded_once_each(tmp_path: Path) 
     assert governor(tmp_path) == "performance, powersave"
 
 
+def test_one_run_twice_is_refused(tmp_path: Path) -> None:
+    made = stored(world(), tmp_path, FIRST)
+    with pytest.raises(UsageError, match=f"{FIRST} twice; two runs would do"):
+        compare(made, RunFolder(tmp_path / "." / FIRST))
+
+
+def test_a_run_whose_ledger_is_no_longer_read_is_named(tmp_path: Path) -> None:
+    first, second = runs(tmp_path, world(), world())
+    old = {"claims_text": {"paper.yaml": "of a form: no longer read\n"}}
+    second.write_manifest(second.manifest().model_copy(update=old))
+    with pytest.raises(StoreError, match=f"{SECOND}: the ledger it was given is of a form no longer read"):
+        compare(first, second)
+
+
 def test_runs_of_two_suites_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"fake-.* is a run of fake, .* is a run of other; two runs of the same suite"):
         compare(*runs(tmp_path, world(), world(suite="other")))
@@ -153,12 +180,11 @@ def test_runs_of_two_suites_are_refused(tmp_path: Path) -> None:
 
 def test_equal_contrasts_are_called_moved_in_at_most_one_family_of_twenty() -> None:
     """Nulls at no margin at all: the worst for a rule that corrects for how many are compared."""
-    generator, alarms, families, size = np.random.default_rng(5), 0, 400, 15
+    generator, alarms, families, size = np.random.default_rng(5), 0, 200, 15
     for _ in range(families):
-        logs = [(generator.normal(0, 0.02, 6), generator.normal(0, 0.03, 10)) for _ in range(size)]
-        p = [sessions.p_moved(list(a), list(b), 0.0) for a, b in logs]
-        changes = [difference(list(a), list(b)) for a, b in logs]
-        alarms += "moved" in sessions.words(changes, p, [0.0] * size, [0.0] * size)
+        logs = [(list(generator.normal(0, 0.02, 6)), list(generator.normal(0, 0.03, 10))) for _ in range(size)]
+        changes = [Change(difference(a, b), sessions.p_moved(a, b, 0.0), margin=0.0, bar=0.0) for a, b in logs]
+        alarms += "moved" in sessions.words(changes)
     assert alarms / families < 0.05 + 3 * math.sqrt(0.05 * 0.95 / families)
     assert alarms > 0
 

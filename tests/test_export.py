@@ -128,7 +128,7 @@ def test_counters_are_exact_however_large(tmp_path: Path) -> None:
 
 
 def test_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe_and_numbers_are_not(tmp_path: Path) -> None:
-    hurt = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\tx", 'a "quoted", name\nof two lines']
+    hurt = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(A1)", "\tx", "\n=1", "\r=1", 'a "quoted", name\r\nof\rlines']
     cells = [*factorial_cells(FACTORS), *(cell(f"c{n}", {"matrix": "x", "kernels": "x"}) for n in range(len(hurt)))]
     named = {f"c{n}": name for n, name in enumerate(hurt)}
     renamed = [one.model_copy(update={"name": named.get(one.id, one.name)}) for one in cells]

@@ -2,7 +2,7 @@
 
 import pytest
 from analysis_helpers import World
-from test_growth_analysis import SIZES, STAGES, at_two_steps, cells, power, remembered, world
+from growth_helpers import SIZES, STAGES, at_two_steps, cells, power, remembered, world
 
 from harness.analysis import analyse_lines
 from harness.records import ClaimVerdict, Growth, Outcome

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HARNESS = sorted((ROOT / "harness").rglob("*.py"))
 SYSTEMS = sorted(ROOT.glob("*_impl/**/*.py"))
-TORCH_FREE = ("stats", "report", "claims")
+TESTS = sorted((ROOT / "tests").glob("*.py"))
+TORCH_FREE = ("stats", "report", "claims", "export", "records")
 
 
 def imports(file: Path, top_level_only: bool = False) -> set[str]:
@@ -38,7 +39,7 @@ def test_torch_is_never_imported_at_the_top(file):
 
 
 @pytest.mark.parametrize("file", [f for f in HARNESS if f.parent.name in TORCH_FREE], ids=named)
-def test_statistics_claims_and_report_never_touch_torch(file):
+def test_what_reads_records_never_touches_torch(file):
     assert not [name for name in imports(file) if name.split(".")[0] == "torch"]
 
 
@@ -51,6 +52,11 @@ def test_a_system_knows_only_the_seam(file):
 @pytest.mark.parametrize("file", [f for f in SYSTEMS if f.name != "system.py"], ids=named)
 def test_model_code_keeps_no_clock_and_no_log(file):
     assert not imports(file) & {"time", "logging", "datetime"}
+
+
+@pytest.mark.parametrize("file", TESTS, ids=named)
+def test_what_tests_share_lies_in_no_test(file):
+    assert not [name for name in imports(file) if name.rsplit(".", 1)[-1].startswith("test_")]
 
 
 def test_the_guards_above_looked_at_something():

@@ -53,8 +53,16 @@ ARITHMETIC = [claim for claim in ledger() if claim.kind == "arithmetic"]
 @pytest.mark.parametrize("claim", ARITHMETIC, ids=ids(ARITHMETIC))
 def test_arithmetic_comes_to_a_number_and_says_why_where_it_is_refuted(claim):
     verdict = judged(claim)
-    assert verdict.verdict in ("supported", "refuted"), verdict.reason
+    assert verdict.verdict in ("supported", "refuted", "qualified"), verdict.reason
     assert claim.why or verdict.verdict == "supported"
+
+
+@pytest.mark.parametrize("name", ["upper", "lower", "up", "low"])
+def test_a_wrong_sign_in_the_printed_preconditioner_would_be_found(name):
+    (claim,) = matching(ledger(), ["sem_p0_issues.issue_1.preconditioner_formula"])
+    assert judged(claim).verdict == "supported"
+    other = {"b": "-b", "-b": "b"}[claim.given[name]]
+    assert judged(claim.model_copy(update={"given": claim.given | {name: other}})).verdict == "refuted"
 
 
 @pytest.mark.parametrize("claim", ARITHMETIC, ids=ids(ARITHMETIC))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from clock_contract import RULES
 from device_helpers import FakeDevice
-from test_measure_stages import BACKWARD, FORWARD, PATHS, Model, times_of
+from stages_helpers import BACKWARD, FORWARD, PATHS, Model, times_of
 
 from harness.errors import UsageError
 from harness.measure.clock import POOL, ClockError, CpuClock, DeviceClock, clock_of, mark_cost

@@ -104,8 +104,8 @@ def test_a_part_has_three_controls_where_they_are_cheap_and_one_where_they_are_n
     assert controls(many.replace("method", "head: [loglinear], trim: [on], edge: [hard], method"), 9000) == CONTROLS
 
 
-@pytest.mark.skipif(cores() < 2, reason="one core")
-def test_cells_under_other_threads_share_no_process_and_have_a_control_of_their_own(tmp_path):
+def test_cells_under_other_threads_share_no_process_and_have_a_control_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
     (part,) = plan_of(tmp_path, PAIR + "conditions: {threads: [1, 2]}\n").parts
     by_id = {cell.id: cell for cell in part.cells}
     assert names(part, control=True) == [
@@ -168,8 +168,8 @@ def test_settings_override_a_condition_wherever_there_is_one(tmp_path):
     assert (conditions["dt"], conditions["batch_size"], conditions["allocator"]) == (0.5, 8, "keep")
 
 
-@pytest.mark.skipif(cores() < 2, reason="one core")
-def test_threads_override_every_part(tmp_path):
+def test_threads_override_every_part(monkeypatch, tmp_path):
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
     (part,) = plan_of(tmp_path, PAIR + "conditions: {threads: 1}\n", threads=2).parts
     assert {cell.conditions["threads"] for cell in part.cells} == {2}
 

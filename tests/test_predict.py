@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from predict_helpers import ALL, BLOCK, CELLS, FIRST, HERE, IMPORT, OWN, SEEN, TRIAL, WARM, past, planned, trial
 
 from harness.calibrate import calibration_plan
-from harness.history import CellCost, History, Past, read_history
+from harness.history import CellCost, History, read_history
 from harness.measure.environment import environment
 from harness.predict import FAST, SLOW, START_S, Prediction, expected_walls, predict
 from harness.progress import standing
@@ -16,40 +17,8 @@ from harness.records import Block, End, Environment, FollowUp, Line, Manifest, P
 from harness.schedule import planned_jobs
 from harness.store import RunFolder, append_line, new_run_folder
 from harness.tables import plan_cost
-from tests.analysis_helpers import World, block, cell, sample
+from tests.analysis_helpers import World, block, sample
 from tests.plan_helpers import plan_of
-
-HERE = World([]).manifest.environment.model_copy(update={"machine_id": "here", "cores": 1})
-CELLS = [cell("base", {"a": "0"}), cell("new", {"a": "1"}), cell("control", {"a": "0"}, control=True)]
-ALL = ("base", "new", "control")
-
-IMPORT, OWN, FIRST = 1.0, 0.6, 0.5
-WARM, BLOCK = {"base": 2.0, "new": 1.0, "control": 2.0}, {"base": 0.4, "new": 0.1, "control": 0.4}
-TRIAL = IMPORT + OWN + sum(WARM[one] + 4 * BLOCK[one] for one in ALL)
-
-
-def planned(**changed: object) -> Plan:
-    """No memory processes, unless asked for."""
-    memory = changed.pop("memory", False)
-    blocks = changed.pop("blocks", 4)
-    plan = World(list(changed.pop("cells", CELLS)), blocks=int(blocks)).plan.model_copy(update=changed)
-    parts = tuple(part.model_copy(update={"memory": memory}) for part in plan.parts)
-    return plan.model_copy(update={"parts": parts})
-
-
-def past(process: str, cells: tuple[str, ...], wall_s: float, **more: object) -> Past:
-    given = {"blocks": 4 if process == "trial" else 0, "staged": False, "import_s": IMPORT, "sampled_s": 0.0}
-    given |= {"peak_bytes": 10, "file_bytes": 100, **more}
-    return Past(run="r", process=process, cells=frozenset(cells), wall_s=wall_s, **given)
-
-
-def trial(*, run: str = "r", cells: tuple[str, ...] = ALL) -> Past:
-    costs = {one: CellCost(FIRST, 0.1, WARM[one], BLOCK[one]) for one in cells}
-    sampled = sum(WARM[one] + 4 * BLOCK[one] for one in cells)
-    return replace(past("trial", cells, IMPORT + OWN + sampled, sampled_s=sampled, costs=costs), run=run)
-
-
-SEEN = History(past=(past("prepare", ALL[:2], 3.0), past("sameness", ALL[:2], 4.0), trial(), trial()), between_s=0.25)
 
 
 def test_what_was_seen_before_takes_as_long_again() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import plan_helpers
 import pytest
 from analysis_helpers import part
+from claims_helpers import claim, judged, world
 from plan_helpers import GB, SYSTEM, plan_of
 from readings_helpers import Reader, reader, stored
 from runner_helpers import fake_suite, measured
-from test_verdict import claim, judged, world
 
 from harness.analysis import analyse
 from harness.calibrate import calibration_plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from report_reading import Page, Stored, printed, written
 from harness.records import Analysis, Interval
 from harness.report import html, markdown, numbers, render, words
 from harness.report.cells_view import ENDINGS
+from harness.report.shown import Table
 from harness.report.terminal import summary
-from harness.report.view import view
+from harness.report.text import label, safe
+from harness.report.view import DECIDED, view
 
 WITHHELD = "noise floor 4.1 % above the margin of 2 %"
 
@@ -274,6 +277,41 @@ def test_a_suite_without_headline_leads_with_its_largest_effects(stored: Stored)
     assert len(report.changes) == 3
     assert "faster" in report.changes[0]
     assert "This suite names no claims." in Page(html.page(report)).text
+
+
+def test_a_suite_whose_claims_name_no_headline_leads_with_those_it_decided(stored: Stored) -> None:
+    manifest, analysis = stored
+    told = tuple(claim.model_copy(update={"headline": False}) for claim in analysis.claims)
+    report = view(manifest, analysis.model_copy(update={"claims": told}))
+    assert report.headline == tuple(each for each in report.claims if each.mark.word in DECIDED)[:3] != ()
+    assert len(report.changes) == 3
+    untold = tuple(claim.model_copy(update={"verdict": "untested"}) for claim in told)
+    assert view(manifest, analysis.model_copy(update={"claims": untold})).headline == ()
+
+
+def test_sentences_set_percent_signs_apart_and_names_keep_theirs() -> None:
+    assert safe("noise floor 5.5% is above 5.0%, of 81.7%.") == "noise floor 5.5 % is above 5.0 %, of 81.7 %."
+    assert safe("5.5 % stays, and so does 50%_quantile") == "5.5 % stays, and so does 50%_quantile"
+    assert label("dropout 10%") == "dropout 10%"
+
+
+def test_a_table_longer_than_a_screen_is_folded(stored: Stored) -> None:
+    report = view(*stored)
+    section = next(each for each in report.sections if each.name == "trust")
+    checks = next(item for item in section.blocks[0].items if isinstance(item, Table))
+    row = checks.rows[0]
+    for count, folded in ((24, False), (25, True)):
+        block = replace(section.blocks[0], items=(replace(checks, caption="Long", rows=(row,) * count),))
+        shown = html.page(replace(report, sections=(replace(section, blocks=(block,)),)))
+        assert ("<details><summary>Long</summary>" in shown) == folded
+
+
+def test_a_counted_number_without_a_unit_has_no_gap(stored: Stored) -> None:
+    manifest, analysis = stored
+    counted = {"counted": True, "unit": "", "measured": Interval(point=0.577, low=0.577, high=0.577, n=6)}
+    told = tuple(claim.model_copy(update=counted) for claim in analysis.claims if claim.verdict == "refuted")
+    shown = view(manifest, analysis.model_copy(update={"claims": told})).claims
+    assert {claim.measured for claim in shown} == {"0.577 (counted)"}
 
 
 def test_a_run_in_which_nothing_was_measured_still_renders(tmp_path: Path, stored: Stored) -> None:

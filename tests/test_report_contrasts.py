@@ -96,6 +96,8 @@ def test_process_time_a_stray_trial_and_disturbed_samples_stand_in_the_row(store
             assert words in source
         assert words not in everywhere(stored)[2]
     assert "0.765" in terminal
+    told = {"clock": "cpu", "reason": "8 of 12 pairs were disturbed: compared by process CPU time, over all of them"}
+    assert "; by CPU time" not in everywhere(changed(stored, 0, **told))[1]
 
 
 def test_stages_that_were_decided_or_whose_cell_was_have_a_table_and_the_others_are_folded(stored: Stored) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import growth_helpers
 import pytest
-import test_growth_analysis
-import test_share_map
+import share_map_helpers
 from golden_run import stored as small
 from readings_helpers import reader
 from readings_helpers import stored as read
@@ -27,12 +27,12 @@ from harness.report.view import view
 LONG = "method: conjugate_gradient_with_complex_symmetric_inner_product → chebyshev"
 
 
-def mapped(shares: dict[tuple[int, int], float] = test_share_map.SHARES) -> Stored:
-    return test_share_map.run(test_share_map.made(shares), test_share_map.made(shares, mode="train_step"))
+def mapped(shares: dict[tuple[int, int], float] = share_map_helpers.SHARES) -> Stored:
+    return share_map_helpers.run(share_map_helpers.made(shares), share_map_helpers.made(shares, mode="train_step"))
 
 
 def grown() -> Stored:
-    made = test_growth_analysis.world(stages=test_growth_analysis.STAGES)
+    made = growth_helpers.world(stages=growth_helpers.STAGES)
     return made.manifest, analyse_lines(made.manifest, made.lines)
 
 
@@ -201,7 +201,7 @@ def test_the_contour_runs_between_fields_on_either_side_of_the_stated_share() ->
 
 @pytest.mark.parametrize(("share", "side"), [(0.33, "below"), (0.9, "above")])
 def test_a_contour_that_no_field_is_beyond_is_absent_and_said_to_be(share: float, side: str) -> None:
-    figure = named(mapped(dict.fromkeys(test_share_map.PLACES, share)), "map-propagator")
+    figure = named(mapped(dict.fromkeys(share_map_helpers.PLACES, share)), "map-propagator")
     assert lines(figure) == 0
     assert f"No line is drawn: every share lies {side} the stated 78 %." in figure.caption
 

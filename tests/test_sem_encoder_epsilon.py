@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_sem_encoder import TINY, WIDE, encoder, epsilons, sequences
+from encoder_helpers import TINY, WIDE, encoder, epsilons, sequences
 
 from sem_impl.encoder import EPSILONS, cost
 

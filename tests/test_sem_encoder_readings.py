@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from encoder_helpers import TINY, encoder, epsilons, rms, sequences, transports
 from sinkhorn_helpers import Largest
-from test_sem_encoder import TINY, encoder, epsilons, rms, sequences, transports
 
 from sem_impl.encoder import cost
 from sem_impl.probing.encoder import read

@@ -6,7 +6,19 @@ import pytest
 
 import harness
 
-SUITES = ("encoder", "head", "horizon", "layout", "norm", "residual", "scaling", "scan", "sensitivity", "seop")
+SUITES = (
+    "encoder",
+    "head",
+    "horizon",
+    "layout",
+    "norm",
+    "residual",
+    "scaling",
+    "scan",
+    "sensitivity",
+    "seop",
+    "seop_document",
+)
 
 
 @pytest.mark.suites

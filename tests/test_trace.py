@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -255,6 +257,7 @@ def test_tensorboard_lists_the_run_and_its_views(traced: Traced) -> None:
         env=environment() | {"TORCH_PROFILER_START_METHOD": "fork"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # it starts a data server and forks a loader, which outlive it
     )
     try:
         assert listed(port) == {"runs": ["traces"], "loading": False}
@@ -268,7 +271,7 @@ def test_tensorboard_lists_the_run_and_its_views(traced: Traced) -> None:
         shown = endpoint(port, f"trace?{ours}&view=Trace")["traceEvents"]
         assert {one["name"] for one in shown if str(one["name"]).startswith(PREFIX)} == RANGES
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 from analysis_helpers import World, world
+from claims_helpers import ENTRY
 from rich.console import Console
 from stored_runs import manifest_of, stored
-from test_claims import ENTRY
 
 import cli
 from harness.claims.ledger import Claim, read_ledger
 from harness.errors import UsageError
 from harness.report.terminal_verdicts import verdict_tables
-from harness.verdicts import State, ledger_state, picked
+from harness.verdicts import ledger_state, picked
+from harness.verdicts.state import State
 
 GAIN = ENTRY.replace("suite: s", "suite: fake").replace("{a: b}", "{matrix: cached}")
 ARITHMETIC = GAIN + GAIN.split("claims:\n")[1].replace("paper.gain", "paper.sum").replace(
@@ -39,10 +40,10 @@ def state(results: Path, text: str = GAIN) -> State:
     return ledger_state(results, claims(text)).claims[0]
 
 
-def said(results: Path, text: str = GAIN) -> str:
+def said(results: Path, text: str = GAIN, *, fold: bool = False) -> str:
     found = ledger_state(results, claims(text))
     out = StringIO()
-    for item in verdict_tables(found, found.claims):
+    for item in verdict_tables(found, found.claims, fold=fold):
         Console(file=out, width=300).print(item)
     return out.getvalue()
 
@@ -52,6 +53,20 @@ def test_without_a_run_a_claim_is_untested_and_the_command_that_would_test_it_st
     assert (found.word, found.run, found.command) == ("untested", None, "semh run fake")
     assert "– untested  paper.gain" in said(tmp_path)
     assert "semh run fake" in said(tmp_path)
+
+
+def test_what_nothing_tested_is_counted_with_what_would_and_an_old_word_is_never_folded_away(tmp_path: Path) -> None:
+    external = GAIN.split("claims:\n")[1].split("    judged_by")[0].replace("paper.gain", "paper.world")
+    text = ARITHMETIC + external.replace("kind: measured", "kind: external\n    untested_because: it is far away")
+    told = said(tmp_path, text, fold=True)
+    counted = "– untested  2 claims, to be tested 1 by semh run fake, 1 by nothing here; semh verdicts --word untested"
+    assert counted in told
+    assert "paper.gain" not in told
+    assert "✕ refuted  paper.sum" in told
+    assert "comes out as 103" in told
+    stored(given(), tmp_path, OLD)
+    elsewhere = said(tmp_path, GAIN.replace("{matrix: cached}", "{solver: none}"), fold=True)
+    assert f"earlier supported, by {OLD}" in elsewhere
 
 
 def test_a_smoke_run_never_hides_an_earned_word(tmp_path: Path) -> None:
@@ -112,9 +127,9 @@ def test_other_words_for_the_same_claim_leave_its_verdict_and_are_told(tmp_path:
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        (world(), "the ledger of the run has no such entry"),
+        (world(), "not in the run's own ledger"),
         (world(claims_text={"paper.yaml": GAIN}), "the run was not asked for it"),
-        (world(claims_text={"paper.yaml": "of a form: no longer read\n"}), "the ledger of the run has no such entry"),
+        (world(claims_text={"paper.yaml": "of a form: no longer read\n"}), "not in the run's own ledger"),
     ],
 )
 def test_a_run_that_knew_nothing_of_the_claim_still_has_its_numbers(tmp_path: Path, made: World, why: str) -> None:
@@ -160,16 +175,26 @@ def test_settings_of_the_command_line_stand_beside_the_run(tmp_path: Path) -> No
     made = given()
     plan = made.plan.model_copy(update={"settings": {"threads": 2, "vocabulary": 256}})
     stored(made, tmp_path, OLD, plan=plan)
-    assert "vocabulary 256, 2 threads" in said(tmp_path) or "2 threads, vocabulary 256" in said(tmp_path)
+    assert f"by {OLD} under 2 threads, vocabulary 256" in said(tmp_path)
+
+
+def test_what_a_run_says_comes_before_what_the_ledger_says_of_the_formula(tmp_path: Path) -> None:
+    why = GAIN.replace("    kind: measured", "    why: half of it is copied\n    kind: measured")
+    stored(given(why, broken=["matrix=cached"]), tmp_path, OLD)
+    assert "other numbers than the oracle" in said(tmp_path, why)
+    assert "half of it is copied" not in said(tmp_path, why)
+    assert "half of it is copied" in said(
+        tmp_path, ARITHMETIC.replace("    formula:", "    why: half of it is copied\n    formula:")
+    )
 
 
 def test_claims_are_picked_by_document_and_word(tmp_path: Path) -> None:
     found = ledger_state(tmp_path, claims(ARITHMETIC))
     assert [one.id for one in picked(found, ["paper"], ["refuted"])] == ["paper.sum"]
     assert len(picked(found, ["paper.md"], [])) == 2
-    with pytest.raises(UsageError, match=r"no document 'paer'; the ledger offers paper.md"):
+    with pytest.raises(UsageError, match=r"--document 'paer': no such document; the ledger offers paper.md"):
         picked(found, ["paer"], [])
-    with pytest.raises(UsageError, match="no verdict 'refused'; the ledger offers supported, refuted"):
+    with pytest.raises(UsageError, match="--word 'refused': no such verdict; there are supported, refuted"):
         picked(found, [], ["refused"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_share_map import SHARES, made, run
+from share_map_helpers import SHARES, made, run
 
 from harness.claims.ledger import read_ledger
 from harness.claims.verdict import judge
@@ -68,7 +68,7 @@ def test_another_part_that_the_claim_names_is_such_a_place_without_a_map():
 def test_a_run_that_looks_in_one_place_says_so_and_what_looks_elsewhere():
     other = ", {suite: wide, part: p, metric: share, stage: propagator}"
     found = judged(made(SHARES), mapped=False, other=other)
-    assert found.looked == "not looked for in this run; semh run wide would"
+    assert found.looked == "not looked for in this run; to look elsewhere: semh run wide"
     assert judged(made(SHARES), mapped=False).looked == "not looked for in this run"
 
 

@@ -22,7 +22,7 @@ from harness.analysis.followed import Followed
 from harness.analysis.stage_contrasts import stage_contrasts
 from harness.lookup import cross_talk
 from harness.records import Confirmation, Contrast, Interval, PartAnalysis
-from harness.stats import adjacent, noise
+from harness.stats import adjacent, noise, welch
 from harness.stats import margin as margins
 from harness.stats.disturbed import with_slow_clocks
 from harness.stats.interval import exponentiated, ratio_interval
@@ -117,7 +117,7 @@ def _measured_alone(evidence: Evidence, one: Contrast) -> Contrast:
     if len(found.logs) < 2:
         reason = "not confirmed: fewer than two pairs of fresh processes gave times"
         return _with(one, Confirmation(way="fresh", word="too noisy", ratio=None, agrees=False, reason=reason))
-    apart = adjacent.difference(found.logs, inside)
+    apart = welch.difference(found.logs, inside)
     word = adjacent.word(found, inside, one.bar or evidence.margin)
     ratio = ratio_interval(found.logs)
     told = Confirmation(

@@ -141,7 +141,10 @@ def _share(address: Address, summary: CellSummary) -> Reading:
     if not shares:
         return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
     percent = tuple(100 * share for share in shares)
-    disturbed = f"degraded: over half the staged samples of {summary.name} were disturbed, and all are used"
+    disturbed = (
+        f"other work on the machine disturbed over half the stage timings of {summary.name}; all of them are used, so "
+        "the share is shown but not called"
+    )
     return Reading(t_interval(percent), percent, doubt=disturbed if summary.degraded else "")
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,35 +26,46 @@ from markdown_it.token import Token
 COVER = "\ue000"
 """Stands for what is no text or no statement, character for character, so that a token is found where it stood."""
 _GAP = rf"[\s:{COVER}]*"
-_SYMBOL = r"(?<![^\W\d_])[^\W\d_]{1,2}[²³*]?"
+_SYMBOL = r"(?<![^\W\d_])[^\W\d_]{1,2}[²³*]?"  # S, dt, A²
 _INNER = r"[^()\n]{0,200}"
+# Brackets within brackets within brackets, (2/(D·(M))); bounded, so that a line of nothing but brackets takes no time.
 _PAREN = rf"\((?:{_INNER}\((?:{_INNER}\({_INNER}\)){{0,9}}{_INNER}\)){{0,9}}{_INNER}\)"
 _FUNCTIONS = "exp|log|log2|ln|sqrt|sin|cos|tan|max|min|arg|Re|Im|Cov|Var|rank|softplus"
 _WORDS = (
     "Sections?|sections?|Phases?|phases?|Weeks?|weeks?|Issues?|Theorems?|Lemmas?|Fix|[Ll]ines?|Tables?|Figures?|Fig\\."
     "|Eq\\.|Equations?|Chapters?|Appendix|Version|version|Bias"
 )
-_BARE = r"(?![\d%×]|\.\d|\s%)"
+_BARE = r"(?![\d%×]|\.\d|\s%)"  # a number that ends here and has no unit: "Phase 15%" and "S/20%" are statements
 _MONTHS = "Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec"
 
 _AFTER_A_DATE_WORD = rf"(?:\b(?:{_MONTHS})[a-z]*\.?\s|\bQ\d\s|\(|\b[Ii]n\s|\b[Ss]ince\s)"
-_BEFORE_A_SYMBOL = r"(?<![\w.,])\d+(?:\.\d+)?\s?[/·*]\s?(?=[√|(]|[^\W\d_]{1,2}(?!\w))"
-_TERMS = rf"(?<![\w.,])\d+\s?[-+−]\s?(?=[|√]|[^\W\d_][·*/^|)²_])|(?<=[|²)])\s[-+−]\s\d+{_BARE}"
+_BEFORE_A_SYMBOL = r"(?<![\w.,])\d+(?:\.\d+)?\s?[/·*]\s?(?=[√|(]|[^\W\d_]{1,2}(?!\w))"  # 1/√L, 2·(L - l)
+_BEHIND_A_SYMBOL = rf"{_SYMBOL}\s?[/·]\s?\d+(?:\.\d+)?{_BARE}"  # S/3, dt/2
+_TERMS = rf"(?<![\w.,])\d+\s?[-+−]\s?(?=[|√]|[^\W\d_][·*/^|)²_])|(?<=[|²)])\s[-+−]\s\d+{_BARE}"  # 1 - |A|², |A| - 1
 
 RULES: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern)
     for name, pattern in {
+        # arXiv:2501.00663
         "arXiv id": r"(?i:arxiv:)\s?\S+",
+        # 2026-02-08
         "date": r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)",
+        # Dec 2024, (2025-2026), since 2019; never (2000 tokens)
         "year": rf"{_AFTER_A_DATE_WORD}(?:19|20)\d\d(?:[-–](?:19|20)\d\d)?\b(?![.,]\d)(?=\+?[\s.,;:)*]|$)"
         r"(?!\s(?:tokens|steps|rows|lines))",
+        # Section 2.2-2.3, **Phase:** 1, lines 118-128
         "place in a document": rf"\b(?:{_WORDS}){_GAP}#?\d+[a-z]?(?:\.\d+)*(?:\s?[-–]\s?#?\d+(?:\.\d+)*)?{_BARE}",
+        # #1-4
         "number of an issue": r"#\d+(?:[-–]#?\d+)?",
+        # [12]; never the index in x[1]
         "reference": r"(?<![\w\]])\[\d+(?:[-–]\d+)?\]",
-        "subscript or power": r"[_^\ue000]\{[^}\n]*\}|(?<!\d)\d+\^\S+|\^-?[\d|]\S*|\d+[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+",
+        # A^{2}, x_{3} and x_{i=1} of which markdown took the _, |A|^4, 2^10, 10⁶
+        "subscript or power": r"[_^\ue000]\{[^}\n]{0,200}\}|\^-?[\d|]\S*|(?<!\d)\d+(?:\^\S+|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)",
+        # O(1), D(2D+1), √(2/(D·M)), exp(-3/S)
         "function of symbols": rf"(?:√|\^|(?<!\w)(?:[^\W\d_]|{_FUNCTIONS})){_PAREN}",
+        # H100, V5.5, float32, Mamba-3
         "name": rf"(?<!\w)[^\W\d]\w*?(?:\d[\w.]*\w|\d)|(?<!\w)[^\W\d]\w*-\d+(?:\.\d+)*{_BARE}",
-        "coefficient": rf"{_BEFORE_A_SYMBOL}|{_SYMBOL}\s?[/·]\s?\d+(?:\.\d+)?{_BARE}|{_TERMS}",
+        "coefficient": rf"{_BEFORE_A_SYMBOL}|{_BEHIND_A_SYMBOL}|{_TERMS}",
     }.items()
 }
 """Rule -> what it covers, in this order; each is no number that could be true or false."""
@@ -62,7 +74,7 @@ UNITS = ("%", "×", "x", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "ms
 _LETTERS = "|".join(unit for unit in UNITS if unit.isalpha() and unit != "x")
 _UNIT = rf"(?:[ \u00a0]?%|[×x](?!\w)|[ \u00a0][×x](?=\s+[a-z]{{2}}|\s*[.,;)]|\s*$)|[ \u00a0]?(?:{_LETTERS})(?!\w|\s*=))"
 _PLAIN = r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-_GROUPED = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?(?![\d]|,\d)|{_PLAIN})"
+_GROUPED = rf"(?:\d{{1,3}}(?:,\d{{3}}){{1,9}}(?:\.\d+)?(?![\d]|,\d)|{_PLAIN})"
 
 
 def _number(value: str) -> re.Pattern[str]:
@@ -139,9 +151,10 @@ def _line(number: int, section: str, text: str, hits: list[tuple[int, str]]) -> 
 
 def counted(tokens: Sequence[str]) -> Iterator[str]:
     """The same token's second place on a line is told by #2."""
-    for at, token in enumerate(tokens):
-        count = tokens[: at + 1].count(token)
-        yield token if count == 1 else f"{token}#{count}"
+    seen: Counter[str] = Counter()
+    for token in tokens:
+        seen[token] += 1
+        yield token if seen[token] == 1 else f"{token}#{seen[token]}"
 
 
 def lines_of(text: str) -> list[str]:
@@ -185,7 +198,8 @@ class _Sections:
 
 
 def _pieces(text: str) -> Iterator[_Piece]:
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    # A picture's words are text like a link's: read as one, its source is covered.
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     # Escapes stay tokens of their own: joined with their neighbours they could not be found again in the line.
     reader.core.ruler.disable("text_join")
     heading, cell = 0, False
@@ -200,7 +214,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
             pairs = zip(token.content.split("\n"), _readable(token).split("\n"), strict=True)
             for offset, (raw, seen) in enumerate(pairs):
                 yield _Piece(token.map[0] + 1 + offset, raw, seen, heading, cell)
-        elif token.type in ("fence", "code_block") and token.map and not token.info.strip():
+        elif token.type in ("fence", "code_block") and token.content and token.map and not token.info.strip():
             first = token.map[0] + (2 if token.type == "fence" else 1)
             for offset, part in enumerate(token.content.removesuffix("\n").split("\n")):
                 yield _Piece(first + offset, part, part)

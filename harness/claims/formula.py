@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.errors import offer, shown
@@ -82,8 +82,11 @@ BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
 UNARY: dict[type[ast.unaryop], Callable[[float], float]] = {ast.USub: lambda a: -a, ast.UAdd: lambda a: a}
 
 
-def checked(formula: str | None, given: Mapping[str, object]) -> None:
-    """Raises FormulaError for what is wrong with a formula and its names before any number is known."""
+def checked(formula: str | None, given: Mapping[str, object], others: Sequence[str] = ()) -> None:
+    """Raises FormulaError for what is wrong with a formula and its names before any number is known.
+
+    others: formulas over the same names; a name has to be used in one of them.
+    """
     if len(given) > MAX_GIVEN:
         raise FormulaError(f"given: {len(given)} names; at most {MAX_GIVEN} would do")
     known: set[str] = set()
@@ -98,16 +101,19 @@ def checked(formula: str | None, given: Mapping[str, object]) -> None:
         if given:
             raise FormulaError("given without a formula; a formula that uses it would do")
         return
-    _within("formula", _parsed("formula", formula), known)
-    used = _names(formula, *(meant for meant in given.values() if isinstance(meant, str)))
+    for each in (formula, *others):
+        _within("formula", _parsed("formula", each), known)
+    used = _names(formula, *others, *(meant for meant in given.values() if isinstance(meant, str)))
     unused = [name for name in given if name not in used]
     if unused:
         raise FormulaError(f"given {unused[0]} is used nowhere; a formula without it would do")
 
 
-def evaluate(formula: str, given: Mapping[str, float | str]) -> tuple[float, dict[str, float]]:
+def evaluate(
+    formula: str, given: Mapping[str, float | str], others: Sequence[str] = ()
+) -> tuple[float, dict[str, float]]:
     """The value of a checked formula, and of every name."""
-    checked(formula, given)
+    checked(formula, given, others)
     values: dict[str, float] = {}
     for name, meant in given.items():
         values[name] = _value(f"given {name}", meant, values) if isinstance(meant, str) else _finite(name, float(meant))

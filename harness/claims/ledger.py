@@ -4,7 +4,8 @@ The documents are not part of the repository. An entry says in our words what a 
 that line, and keeps the SHA-256 of its UTF-8 text (without the newline), so that a changed document can be noticed.
 How a claim is judged stands in one of three keys, by its kind:
 
-    formula      arithmetic: an expression of the closed language (`formula`) over `given`; the value in `unit`
+    formula      arithmetic: an expression of the closed language (`formula`) over `given`; the value in `unit`. Where
+                 the sentence can fairly be read in several ways, `reading` names this one and `readings` has the others
     computed_by  numeric: readings of a system's probes, taken without a suite run
     judged_by    measured, and numeric in a run: addresses of numbers in suites. The first whose suite and part are in
                  the run's plan decides; the others, where the plan has them too, are told beside it
@@ -142,6 +143,10 @@ class Entry(Spec):
     formula: str | None = None
     given: dict[str, float | str | NumberAt] = {}
     """Names of the formula: numbers, formulas over earlier names, or numbers of the same document."""
+    reading: str = ""
+    """How `formula` reads the sentence, where it can fairly be read otherwise too."""
+    readings: dict[str, str] = {}
+    """The other fair readings -> their formulas. A claim that holds in some is `qualified`."""
     why: str = ""
     """For the reader of a verdict: what the number is, or why it comes out otherwise."""
     computed_by: list[Asking] = []
@@ -177,8 +182,12 @@ class Entry(Spec):
 
     @model_validator(mode="after")
     def _calculable(self) -> Entry:
+        if bool(self.reading) != bool(self.readings) or (self.readings and self.formula is None):
+            raise ValueError(
+                "reading names how formula reads the sentence, readings the other ways; both of them or none"
+            )
         try:
-            checked(self.formula, self.given)
+            checked(self.formula, self.given, list(self.readings.values()))
         except FormulaError as error:
             raise ValueError(str(error)) from None
         return self

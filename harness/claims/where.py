@@ -131,5 +131,5 @@ def _nowhere(claim: Claim, here: tuple[Part, Cell], others: Sequence[Site]) -> s
 
 def _unlooked(claim: Claim, plan: Plan) -> str:
     suites = dict.fromkeys(address.suite for address in claim.judged_by if address.suite != plan.suite)
-    asked = " or ".join(f"semh run {suite}" for suite in suites)
-    return f"not looked for in this run{f'; {asked} would' if asked else ''}"
+    asked = ", ".join(f"semh run {suite}" for suite in suites)
+    return f"not looked for in this run{f'; to look elsewhere: {asked}' if asked else ''}"

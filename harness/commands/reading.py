@@ -54,14 +54,22 @@ def compare(
 
 def verdicts(
     document: Annotated[
-        list[str] | None, typer.Option("--document", metavar="NAME", help="its claims alone; may be repeated")
+        list[str] | None, typer.Option("--document", metavar="NAME", help="part of a document's name; may be repeated")
     ] = None,
     word: Annotated[
-        list[str] | None, typer.Option("--word", metavar="WORD", help="claims of this verdict; may be repeated")
+        list[str] | None,
+        typer.Option(
+            "--word",
+            metavar="WORD",
+            help="supported, refuted, qualified, inconclusive, invalid or untested; may be repeated",
+        ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="as JSON, with every field")] = False,
 ) -> None:
-    """Show the state of the whole ledger over all runs in results/: the newest verdict of every claim."""
+    """Show the state of the whole ledger over all runs in results/: the newest verdict of every claim.
+
+    Claims that nothing has tested are counted, and listed with --word untested.
+    """
     from harness.claims.ledger import ledger_texts, read_ledger
     from harness.report.terminal_verdicts import verdict_tables
     from harness.verdicts import ledger_state, picked
@@ -71,7 +79,7 @@ def verdicts(
     if json_:
         typer.echo(state.model_copy(update={"claims": shown}).model_dump_json(indent=1))
         return
-    show_all(list(verdict_tables(state, shown)))
+    show_all(list(verdict_tables(state, shown, fold=not word)))
 
 
 def suites() -> None:

@@ -1,7 +1,7 @@
 """Tables to files. CSV is UTF-8 with a header; nothing is written where nothing is known.
 
-A spreadsheet takes a cell that begins with = + - or @ for a formula, and suites name their cells as they like: in CSV,
-such text (text alone, never a number) is led by an apostrophe. Parquet has types and needs none.
+A spreadsheet takes a cell that begins with = + - @ or white space before one for a formula, and suites name their cells
+as they like: in CSV, such text (text alone, never a number) is led by an apostrophe. Parquet has types and needs none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.export.columns import Scalar, Table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ def write(tables: Iterable[Table], target: Path) -> tuple[Written, ...]:
 
 def _write_csv(table: Table, file: Path) -> None:
     with file.open("w", encoding="utf-8", newline="") as out:
-        rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(column.name for column in table.columns)
-        rows.writerows([_text(value) for value in row] for row in table.rows)
+        usual = csv.writer(out, lineterminator="\n")
+        # Left to itself Python 3.11 writes a carriage return bare, where a reader ends the row.
+        quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        usual.writerow(column.name for column in table.columns)
+        for row in table.rows:
+            cells = [_text(value) for value in row]
+            (quoted if any("\r" in cell for cell in cells) else usual).writerow(cells)
 
 
 def _text(value: Scalar) -> str:

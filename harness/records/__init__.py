@@ -7,8 +7,6 @@ Units: seconds (`*_s`), bytes (`*_bytes`), shares and relative errors as plain f
 from harness.records.analysis import (
     Analysis,
     CellSummary,
-    ClaimVerdict,
-    ClaimWord,
     Confirmation,
     Contrast,
     ContrastWord,
@@ -24,6 +22,7 @@ from harness.records.analysis import (
     Step,
 )
 from harness.records.base import Interval, Record, Value
+from harness.records.claims import ClaimVerdict, ClaimWord
 from harness.records.growth import Growth, GrowthWord
 from harness.records.lines import (
     LINE,

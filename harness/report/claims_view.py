@@ -64,10 +64,9 @@ def claim(verdict: ClaimVerdict, name: str, run: Run) -> Claim:
 
 
 def _measured(verdict: ClaimVerdict, measured: Interval) -> str:
-    unit = safe(verdict.unit, UNIT)
     if verdict.counted and measured.low == measured.high:
-        return f"{numbers.reading(measured.point)} {unit} (counted)"
-    return numbers.with_interval(measured, unit=unit)
+        return f"{words.with_unit(numbers.reading(measured.point), verdict.unit)} (counted)"
+    return numbers.with_interval(measured, unit=safe(verdict.unit, UNIT))
 
 
 def _place(verdict: ClaimVerdict, run: Run) -> str:

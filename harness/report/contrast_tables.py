@@ -103,7 +103,7 @@ def _notes(contrast: Contrast, run: Run) -> Iterator[str]:
         yield safe(why)
     if contrast.degraded:
         yield "degraded: too few blocks survived"
-    if contrast.clock == "cpu":
+    if contrast.clock == "cpu" and "CPU time" not in why:
         yield "by CPU time"
     if contrast.stray and words.ratio(contrast):
         yield "a stray trial moves the mean: see the Hodges-Lehmann estimate"

@@ -64,7 +64,7 @@ def _strip(figure: Figure) -> Markup:
 
 def _sentence(text: str) -> str:
     """A reason as a sentence of its own; a name at its beginning keeps its letters."""
-    begun = text[:1].upper() + text[1:] if text.split(" ")[0].isalpha() else text
+    begun = text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(",:;").isalpha() else text
     return begun if text.endswith((".", "!", "?", PDI)) else f"{begun}."
 
 

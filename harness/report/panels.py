@@ -42,7 +42,7 @@ def draw_panels(plot: Panels, width: float, *, narrow: bool) -> tuple[list[str],
 
 def _curves(plot: Panels, panel: Panel, left: float, top: float, width: float) -> tuple[list[str], float]:
     longest = max(drawn_width(curve.label) for curve in panel.curves)
-    room = min(longest + 34, 0.42 * width) if longest else 12.0
+    room = min(longest + 34, 0.48 * width) if longest else 12.0
     start, end, bottom = left + 54, left + width - room, top + CURVES
     points = [point for curve in panel.curves for run in curve.runs for point in run]
     x_axis = (log_axis if plot.x_log else linear_axis)([x for x, _ in points], [], start, end)

@@ -274,7 +274,7 @@ class Report:
     alerts: tuple[Alert, ...]
     headline: tuple[Claim, ...]
     changes: tuple[str, ...]
-    """Headline of a suite that has no claims: its largest contrasts, one sentence each."""
+    """The largest contrasts, one sentence each, of a suite whose claims name no headline."""
     answers: tuple[Section, ...]
     """What a suite is about besides claims, below the headline: what was read, how it grows, where a stage takes which
     share."""

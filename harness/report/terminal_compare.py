@@ -8,8 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.compare import CellTimes, Comparison, Moved
-from harness.differing import Differing, environments
+from harness.compare import CellTimes, Comparison
+from harness.compare.contrasts import Moved
+from harness.compare.differing import Differing, environments
 from harness.records import Interval, Manifest
 from harness.report import numbers, words
 from harness.report.text import label, plain
@@ -138,7 +139,8 @@ def _counters(found: Comparison) -> Iterator[RenderableType]:
 
 def _claims(found: Comparison) -> Iterator[RenderableType]:
     if not found.claims:
-        yield Text("Claims: no verdict changed.")
+        judged = f"of {words.count(found.judged, 'claim')} judged in both runs no verdict changed"
+        yield Text(f"Claims: {judged if found.judged else 'none was judged in both runs'}.")
         return
     yield Text("Claims whose verdict changed", "bold")
     table = _table(("claim", "first", "second", "why now"))

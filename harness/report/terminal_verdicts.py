@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
@@ -12,16 +13,23 @@ from rich.text import Text
 from harness.report import numbers, words
 from harness.report.terminal_contrasts import mark_text
 from harness.report.text import UNIT, label, plain, safe, shorten
-from harness.verdicts import Ledger, RunFacts, State
+from harness.verdicts.state import Ledger, RunFacts, State
 
 STATEMENT, REASON, INDENT = 160, 200, 4
+COMMANDS = 4
+"""So many of those that would test what is untested are named in one line."""
 
 
-def verdict_tables(state: Ledger, shown: Sequence[State]) -> Iterator[RenderableType]:
-    """`shown`: those of its claims that were asked for."""
+def verdict_tables(state: Ledger, shown: Sequence[State], *, fold: bool = False) -> Iterator[RenderableType]:
+    """`shown`: those of its claims that were asked for. `fold`: of what nothing ever tested, how many they are."""
+    under = {run.run: _under(run) for run in state.runs}
     for document in dict.fromkeys(claim.document for claim in shown):
         yield Text(label(document), "bold")
-        yield from _claims([claim for claim in shown if claim.document == document])
+        claims = [claim for claim in shown if claim.document == document]
+        folded = [claim for claim in claims if fold and claim.word == "untested" and claim.earlier is None]
+        yield from _claims([claim for claim in claims if claim not in folded], under)
+        if folded:
+            yield _folded(folded)
         yield Text()
     named = {run for claim in shown for run in (claim.run, claim.earlier.run if claim.earlier else None)}
     runs = [run for run in state.runs if run.run in named]
@@ -34,17 +42,30 @@ def verdict_tables(state: Ledger, shown: Sequence[State]) -> Iterator[Renderable
     yield from (Text(f"not read: {plain(why)}", "dim") for why in state.unread)
 
 
-def _claims(claims: Sequence[State]) -> Iterator[RenderableType]:
+def _claims(claims: Sequence[State], under: Mapping[str, str]) -> Iterator[RenderableType]:
     """The verdict with its figures, then what is claimed, then by what and why."""
     marks = [mark_text(words.CLAIM_MARKS[claim.word]) for claim in claims]
-    room = max(mark.cell_len for mark in marks)
+    room = max((mark.cell_len for mark in marks), default=0)
     for mark, claim in zip(marks, claims, strict=True):
         mark.pad_right(room - mark.cell_len)
-        measured = f", measured {_measured(claim)}" if claim.measured else ""
+        found = "measured" if claim.run else "comes out as"
+        measured = f", {found} {_measured(claim)}" if claim.measured else ""
         name = (label(claim.id), "bold" if claim.headline else "")
         yield Text.assemble(mark, "  ", name, f"  stated {_stated(claim)}{measured}")
-        for line in (shorten(safe(claim.statement), STATEMENT), "; ".join(_notes(claim))):
+        for line in (shorten(safe(claim.statement), STATEMENT), "; ".join(_notes(claim, under))):
             yield Padding(Text(line, "dim"), (0, 0, 0, INDENT))
+
+
+def _folded(claims: Sequence[State]) -> Text:
+    by = Counter(claim.command for claim in claims)
+    nothing = by.pop("", 0)
+    named = by.most_common(COMMANDS)
+    others = by.total() - sum(count for _, count in named)
+    told = [f"{count} by {plain(command)}" for command, count in named]
+    told += [f"{count} by {way}" for count, way in ((others, "other commands"), (nothing, "nothing here")) if count]
+    mark = mark_text(words.CLAIM_MARKS["untested"])
+    where = "semh verdicts --word untested lists them"
+    return Text.assemble(mark, f"  {words.count(len(claims), 'claim')}, to be tested {', '.join(told)}; {where}")
 
 
 def _stated(claim: State) -> str:
@@ -61,9 +82,10 @@ def _measured(claim: State) -> str:
     return numbers.with_interval(claim.measured, unit=safe(claim.unit, UNIT))
 
 
-def _notes(claim: State) -> Iterator[str]:
+def _notes(claim: State, under: Mapping[str, str]) -> Iterator[str]:
     if claim.run is not None:
-        yield f"by {label(claim.run)}"
+        settings = under[claim.run]
+        yield f"by {label(claim.run)}" + (f" under {settings}" if settings else "")
     elif claim.word != "untested":
         yield "by arithmetic"
     else:
@@ -72,7 +94,7 @@ def _notes(claim: State) -> Iterator[str]:
         yield f"earlier {claim.earlier.word}, by {label(claim.earlier.run)}"
     if claim.changed:
         yield plain(claim.changed) + (f"; the run said {claim.run_said}" if claim.run_said else "")
-    reason = claim.why or claim.reason
+    reason = claim.reason or claim.why if claim.run or claim.word == "untested" else claim.why or claim.reason
     if reason and claim.word != "supported":
         yield shorten(safe(reason), REASON)
 
@@ -82,11 +104,15 @@ def _runs(runs: Sequence[RunFacts]) -> Table:
     for column in ("run", "when", "preset", "under", "on"):
         table.add_column(column, overflow="fold")
     for run in runs:
-        settings = ", ".join(words.condition(name, value) for name, value in run.settings.items())
         on = run.cpu if run.device == "cpu" else f"{run.device}; {run.cpu}"
-        told = (label(run.run), label(run.started[:16].replace("T", " ")), label(run.preset), settings, label(on))
+        told = (label(run.run), label(run.started[:16].replace("T", " ")), label(run.preset), _under(run), label(on))
         table.add_row(*map(Text, told))
     return table
+
+
+def _under(run: RunFacts) -> str:
+    """The conditions given on its command line, which its claims may not speak of."""
+    return ", ".join(words.condition(name, value) for name, value in run.settings.items())
 
 
 def _counts(counts: Mapping[str, Mapping[str, int]]) -> Table:

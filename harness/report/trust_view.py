@@ -60,7 +60,7 @@ def _sentences(plan: Part, part: PartAnalysis) -> Iterator[str]:
     )
     unsteady = [label(cell.name) for cell in part.cells if cell.steady is False]
     if unsteady:
-        yield f"Warm-up did not reach a steady state in: {words.listed(unsteady)}."
+        yield f"Warm-up did not reach a steady state in: {'; '.join(unsteady)}."
     degraded = [contrast for contrast in part.contrasts if contrast.degraded]
     if degraded:
         yield f"Degraded, under half of the blocks survived: {words.count(len(degraded), 'contrast')}."

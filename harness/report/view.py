@@ -26,13 +26,15 @@ from harness.report.time_view import time_section
 from harness.report.trust_view import trust_section
 
 HEADLINES = 3
+DECIDED = ("refuted", "qualified", "supported")
 
 
 def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequence[Written] = ()) -> Report:
     """`data`: path of the run's folder as seen from the report; `tables`: what lies beside the report."""
     run = Run(manifest, analysis)
     judged = claims(run)
-    headline = tuple(claim for claim in judged if claim.headline)[:HEADLINES]
+    named = tuple(claim for claim in judged if claim.headline)
+    headline = (named or tuple(claim for claim in judged if claim.mark.word in DECIDED))[:HEADLINES]
     answered = [each for each in (read_section(run), map_section(run), growth_section(run)) if each]
     shown = (
         time_section(run),
@@ -50,7 +52,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequen
         where=" · ".join(_where(run)),
         alerts=tuple(alerts(run)),
         headline=headline,
-        changes=() if headline else tuple(_largest(run)),
+        changes=() if named else tuple(_largest(run)),
         answers=answers,
         counts=_counts(judged),
         floor=floor(run),

@@ -3,14 +3,12 @@
 Input: blocks of one sample each, numbered by the pair of processes they come from; log ratios d_1..d_n of the trials.
 
     (1)  f_k = log median t(cell) - log median t(baseline) over the quiet samples of the two processes of pair k
-    (2)  D = mean f - mean d,  with Welch's interval  D -+ t(0.975, v) sqrt(u + w),
-         u = s_f^2 / p,  w = s_d^2 / n,  v = (u + w)^2 / (u^2 / (p - 1) + w^2 / (n - 1))
+    (2)  D = mean f - mean d,  with Welch's interval (`welch`)
     (3)  cross-talk: (2) lies wholly beyond log(1 + bar) on either side, the bar being the larger of margin and floor;
          confirmed:  not so, and the t interval of f is itself called faster;  too noisy: neither
 
 Where under half of the samples of any process are quiet, process CPU time of all samples is read instead if there is
 one thread, as inside trials; otherwise all samples by the wall, and (3) can only be cross-talk or too noisy.
-Source: Welch 1947.
 """
 
 from __future__ import annotations
@@ -21,11 +19,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from harness.records import Block, Interval, Sample
-from harness.stats.interval import CONFIDENCE
 from harness.stats.margin import called
+from harness.stats.welch import difference
 
 Word = Literal["confirmed", "cross-talk", "too noisy"]
 
@@ -57,17 +54,6 @@ def adjacent(blocks: Iterable[Block], cell: str, against: str, *, one_thread: bo
         times, degraded = [[sample.time_s for sample in samples] for samples in processes], True
     medians = [math.log(float(np.median(seconds))) for seconds in times]
     return Adjacent(tuple(ours - theirs for ours, theirs in zip(medians[::2], medians[1::2], strict=True)), degraded)
-
-
-def difference(fresh: Sequence[float], inside: Sequence[float]) -> Interval:
-    """Equation (2), in logarithms; both of two values at least. n counts the pairs."""
-    centre = float(np.mean(fresh)) - float(np.mean(inside))
-    u, w = (float(np.var(values, ddof=1)) / len(values) for values in (fresh, inside))
-    half = 0.0
-    if u + w > 0:
-        freedom = (u + w) ** 2 / (u**2 / (len(fresh) - 1) + w**2 / (len(inside) - 1))
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(u + w)
-    return Interval(point=centre, low=centre - half, high=centre + half, n=len(fresh))
 
 
 def word(found: Adjacent, inside: Sequence[float], bar: float) -> Word:
