@@ -56,13 +56,12 @@ def modules() -> list[Path]:
 
 
 def tests_of(file: Path) -> list[str]:
-    """Tests that name the module in an import, and those of the whole model."""
+    """Tests that name the module in an import or are named after it, and those of the whole model."""
     name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
     parent, _, stem = name.rpartition(".")
     ways = (f"from {name} import", f"import {name}", f"from {parent} import {stem}")
-    direct = [
-        test for test in sorted((ROOT / "tests").glob("test_*.py")) if any(way in test.read_text() for way in ways)
-    ]
+    tests = sorted((ROOT / "tests").glob("test_*.py"))
+    direct = [test for test in tests if stem in test.stem or any(way in test.read_text() for way in ways)]
     general = [
         ROOT / "tests" / f"test_{each}.py"
         for each in ("sem_mixer", "sem_model", "sem_modes", "propagator", "propagator_gradients")

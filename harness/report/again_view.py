@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.records import Contrast, Interval, Part
-from harness.report import numbers, words
+from harness.report import numbers
 from harness.report.lookup import Run
 from harness.report.shown import Column, Entry, Mark, Table
 from harness.report.text import label, safe
@@ -46,7 +46,7 @@ def _row(contrast: Contrast, run: Run, *, under: bool, stages: bool) -> tuple[En
     assert told is not None
     stage = f"{label(contrast.stage)}, {contrast.direction}" if contrast.stage else "whole call"
     return (
-        Entry(words.changes(contrast)),
+        Entry(run.changed(contrast)),
         *((Entry(run.varied(contrast)),) if under else ()),
         *((Entry(stage),) if stages else ()),
         Entry(WAYS[told.way]),

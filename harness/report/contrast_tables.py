@@ -63,7 +63,7 @@ def _stage_table(caption: str, contrasts: Sequence[Contrast], plan: Part, run: R
 
 def _row(contrast: Contrast, run: Run, *, under: bool) -> tuple[Entry, ...]:
     return (
-        Entry(name(contrast, run), note="; ".join(_notes(contrast, run))),
+        Entry(run.changed(contrast), note="; ".join(_notes(contrast, run))),
         *((Entry(run.varied(contrast)),) if under else ()),
         *((Entry(label(contrast.stage)), Entry(contrast.direction)) if contrast.stage else ()),
         Entry(mark=words.CONTRAST_MARKS[contrast.verdict]),
@@ -87,11 +87,6 @@ def _figures(contrast: Contrast) -> tuple[str, ...]:
         numbers.in_digits_of(location, ratio) if location is not None else "",
         kept,
     )
-
-
-def name(contrast: Contrast, run: Run) -> str:
-    """What was changed; the cell where nothing was, as in a calibration."""
-    return words.changes(contrast) if contrast.changes else run.name(contrast.part, contrast.cell)
 
 
 def _notes(contrast: Contrast, run: Run) -> Iterator[str]:

@@ -180,8 +180,8 @@ def _fitted(groups: list[list[Row]]) -> list[list[Row]]:
 def _forest_row(contrast: Contrast, run: Run) -> Row:
     mark, ratio, unsolved = words.CONTRAST_MARKS[contrast.verdict], words.ratio(contrast), run.unsolved(contrast)
     if ratio is None:
-        return Row(words.changes(contrast), contrast.verdict, mark=mark)
-    return _row(words.changes(contrast), ratio, mark, f"{mark.word}, {label(unsolved)}" if unsolved else mark.word)
+        return Row(run.changed(contrast), contrast.verdict, mark=mark)
+    return _row(run.changed(contrast), ratio, mark, f"{mark.word}, {label(unsolved)}" if unsolved else mark.word)
 
 
 def _effect_row(effect: Effect) -> Row:

@@ -15,6 +15,8 @@ from harness.report.text import label
 
 Key = tuple[str, str]
 """(part, cell id)"""
+FEW = 3
+"""Changes that are better told than named."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Run:
 
     def name(self, part: str, cell: str) -> str:
         return label(self.cells[part, cell].name if (part, cell) in self.cells else cell)
+
+    def changed(self, contrast: Contrast) -> str:
+        """What was changed; where it is much, the name of the variant if it has one of its own. The cell where nothing
+        was, as in a calibration."""
+        name = self.name(contrast.part, contrast.cell)
+        if not contrast.changes or (len(contrast.changes) > FEW and "=" not in name):
+            return f"{name} ({len(contrast.changes)} changes)" if contrast.changes else name
+        return words.changes(contrast)
 
     def is_control(self, of: CellSummary) -> bool:
         return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].control

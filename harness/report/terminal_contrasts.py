@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.records import Contrast, PartAnalysis
 from harness.report import numbers, words
-from harness.report.contrast_tables import DECIDED, name
+from harness.report.contrast_tables import DECIDED
 from harness.report.lookup import Run
 from harness.report.shown import Mark
 from harness.report.text import label
@@ -97,7 +97,7 @@ def _name(contrast: Contrast, run: Run) -> str:
         doubts.append("degraded")
     if contrast.stray and contrast.hodges_lehmann is not None and ratio:
         doubts.append(f"a stray trial: Hodges-Lehmann {numbers.in_digits_of(contrast.hodges_lehmann, ratio)}")
-    said = ", ".join(filter(None, (name(contrast, run), run.varied(contrast))))
+    said = ", ".join(filter(None, (run.changed(contrast), run.varied(contrast))))
     return f"{said} ({'; '.join(doubts)})" if doubts else said
 
 

@@ -123,7 +123,7 @@ def _largest(run: Run) -> Iterator[str]:
     moved = [(part, each) for part, each in named if words.ratio(each) and each.changes]
     for part, contrast in sorted(moved, key=lambda pair: -_size(pair[1]))[:HEADLINES]:
         where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))
-        yield f"{words.changes(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"
+        yield f"{run.changed(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"
 
 
 def _size(contrast: Contrast) -> float:
