@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from harness.errors import StoreError, UsageError, shown
 from harness.records import LINE, Analysis, Calibrations, Ceilings, Line, Manifest, Plan, Record
 
+REFERENCE = "reference"
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}-(\d{8}-\d{6})-[0-9a-f]{4}")
 
 CEILINGS = "ceilings.json"
@@ -119,9 +120,15 @@ def run_folders(results: Path) -> list[RunFolder]:
     return sorted(folders, key=_age, reverse=True)
 
 
+def known_runs(results: Path) -> list[RunFolder]:
+    """Those in `results`, newest first, then the reference runs that came with the repository: for reading, for plans
+    and predictions speak of this machine."""
+    return [*run_folders(results), *run_folders(results / REFERENCE)]
+
+
 def find_run(results: Path, name: str | None) -> RunFolder:
     """The run of that name, or the newest one."""
-    folders = run_folders(results)
+    folders = known_runs(results)
     if not folders:
         raise UsageError(f"no run in {results}/ yet; `semh run SUITE` makes one")
     if name is None:

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import StoreError, UsageError
 from harness.records import End, Manifest, Outcome
-from harness.store import RunFolder, append_line, find_run, new_run_folder, run_folders
+from harness.store import RunFolder, append_line, find_run, known_runs, new_run_folder, run_folders
 from tests.runner_helpers import fake_suite, measured
 
 END = End(wall_s=1.0, import_s=0.25, sampled_s=0.5)
@@ -147,6 +147,17 @@ def test_no_results_folder_means_no_runs(tmp_path: Path) -> None:
     assert run_folders(tmp_path / "results") == []
     with pytest.raises(UsageError, match="no run in"):
         find_run(tmp_path / "results", None)
+
+
+def test_reference_runs_are_known_after_all_others(tmp_path):
+    reference = new_run_folder(tmp_path / "reference", "cayley")
+    own = new_run_folder(tmp_path, "cayley")
+    for folder in (own, reference):
+        (folder.path / "manifest.json").write_text("{}")
+    assert run_folders(tmp_path) == [own]
+    assert known_runs(tmp_path) == [own, reference]
+    assert find_run(tmp_path, None) == own
+    assert find_run(tmp_path, reference.name) == reference
 
 
 def test_one_run_has_one_runner(tmp_path: Path) -> None:

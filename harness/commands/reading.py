@@ -30,10 +30,10 @@ def report(
 
 def runs() -> None:
     """List the runs in results/, newest first."""
-    from harness.store import run_folders
+    from harness.store import known_runs
     from harness.tables import runs_table
 
-    folders = run_folders(RESULTS)
+    folders = known_runs(RESULTS)
     if not folders:
         typer.echo(f"no run in {RESULTS}/ yet; `semh run SUITE` makes one")
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.claims.ledger import Claim, read_ledger
 from harness.errors import StoreError, SuiteError
 from harness.records import Analysis, Manifest
-from harness.store import RunFolder, run_folders
+from harness.store import RunFolder, known_runs
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Stored:
 def stored(results: Path) -> tuple[list[Stored], list[str]]:
     """Newest first, without calibrations."""
     runs, unread = [], []
-    for folder in run_folders(results):
+    for folder in known_runs(results):
         try:
             manifest = folder.manifest()
             if manifest.plan.purpose == "measure":
