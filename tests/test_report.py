@@ -270,13 +270,23 @@ def test_a_dead_switch_is_named_as_dead(stored: Stored) -> None:
     assert "Dead switch: kernels." in markdown.document(report)
 
 
-def test_a_suite_without_headline_leads_with_its_largest_effects(stored: Stored) -> None:
+def test_a_suite_without_headline_leads_with_all_changes_together(stored: Stored) -> None:
     manifest, analysis = stored
     report = view(manifest, analysis.model_copy(update={"claims": ()}))
     assert report.headline == ()
-    assert len(report.changes) == 3
-    assert "faster" in report.changes[0]
+    assert ["4 changes" in line and "faster" in line for line in report.changes] == [True, True]
     assert "This suite names no claims." in Page(html.page(report)).text
+
+
+def test_where_nothing_is_changed_together_the_largest_effects_lead(stored: Stored) -> None:
+    manifest, analysis = stored
+    stage = next(part for part in analysis.parts if part.part == "stage")
+    apart = tuple(each for each in stage.contrasts if len(each.changes) < 4)
+    alone = stage.model_copy(update={"contrasts": apart})
+    report = view(manifest, analysis.model_copy(update={"claims": (), "parts": (alone,)}))
+    ratios = [float(re.search(r": ([0-9.]+) \[", line)[1]) for line in report.changes]
+    assert len(ratios) == 6
+    assert ratios[0] == pytest.approx(min(each.ratio.point for each in apart if each.ratio), rel=0.01)
 
 
 def test_a_suite_whose_claims_name_no_headline_leads_with_those_it_decided(stored: Stored) -> None:
@@ -284,7 +294,7 @@ def test_a_suite_whose_claims_name_no_headline_leads_with_those_it_decided(store
     told = tuple(claim.model_copy(update={"headline": False}) for claim in analysis.claims)
     report = view(manifest, analysis.model_copy(update={"claims": told}))
     assert report.headline == tuple(each for each in report.claims if each.mark.word in DECIDED)[:3] != ()
-    assert len(report.changes) == 3
+    assert report.changes
     untold = tuple(claim.model_copy(update={"verdict": "untested"}) for claim in told)
     assert view(manifest, analysis.model_copy(update={"claims": untold})).headline == ()
 

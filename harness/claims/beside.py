@@ -55,7 +55,7 @@ def _elsewhere(others: Sequence[tuple[Address, Part, PartAnalysis]], unit: str) 
             reading = read(address, place, analysis)
             if reading.interval is None or (address.metric in TIMED and reading.interval.n < 2):
                 continue
-            where = f", {place.where}" if place.where else ""
+            where = f", {place.where}" if place.where and place.where not in place.cell.name else ""
             yield f"In part {part.name} ({part.mode}, cell {place.cell.name}{where}): {said(reading.interval, unit)}."
 
 

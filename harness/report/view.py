@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.export.files import Written
-from harness.records import Analysis, Contrast, Manifest
+from harness.records import Analysis, Contrast, Manifest, PartAnalysis
 from harness.report import numbers, words
 from harness.report.alerts import alerts
 from harness.report.cells_view import cells_section
@@ -16,7 +16,7 @@ from harness.report.claims_view import claims
 from harness.report.effects_view import effects_section, sentence
 from harness.report.growth_view import growth_section
 from harness.report.limits_view import limits_section
-from harness.report.lookup import Run
+from harness.report.lookup import FEW, Run
 from harness.report.map_view import map_section
 from harness.report.readings_view import read_section
 from harness.report.repeat_view import repeat_section
@@ -52,7 +52,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequen
         where=" · ".join(_where(run)),
         alerts=tuple(alerts(run)),
         headline=headline,
-        changes=() if named else tuple(_largest(run)),
+        changes=() if named else tuple(_changes(run)),
         answers=answers,
         counts=_counts(judged),
         floor=floor(run),
@@ -116,14 +116,26 @@ def _claims_lead(judged: tuple[Claim, ...]) -> str:
     )
 
 
-def _largest(run: Run) -> Iterator[str]:
-    """The contrasts that moved most, for a suite whose claims name no headline and of parts that are about time."""
-    timed = [part for part in run.analysis.parts if not run.reads(part.part)]
-    named = [(part, contrast) for part in timed for contrast in part.contrasts]
-    moved = [(part, each) for part, each in named if words.ratio(each) and each.changes]
-    for part, contrast in sorted(moved, key=lambda pair: -_size(pair[1]))[:HEADLINES]:
+def _changes(run: Run) -> Iterator[str]:
+    """For a suite whose claims name no headline, of parts that are about time: every contrast of a part that has few,
+    all changes together of one that takes them apart; where there is neither, those that moved most."""
+    found = [(part, [each for each in part.contrasts if words.ratio(each) and each.changes]) for part in _timed(run)]
+    few = [(part, each) for part, moved in found if len(moved) <= FEW for each in moved]
+    whole = [(part, max(moved, key=_number)) for part, moved in found if len(moved) > FEW]
+    told = few + [(part, each) for part, each in whole if _number(each) > FEW]
+    if not told:
+        told = sorted(((part, each) for part, moved in found for each in moved), key=lambda pair: -_size(pair[1]))
+    for part, contrast in told[: 2 * HEADLINES]:
         where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))
         yield f"{run.changed(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"
+
+
+def _timed(run: Run) -> Iterator[PartAnalysis]:
+    return (part for part in run.analysis.parts if not run.reads(part.part))
+
+
+def _number(contrast: Contrast) -> int:
+    return len(contrast.changes)
 
 
 def _size(contrast: Contrast) -> float:
