@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from propagator_helpers import weights_of
 
-from sem_impl.hamiltonian import MATRICES, OFFSETS, check_width, degrees, dense, spectral_bound, squared_diagonal
+from sem_impl.hamiltonian import (
+    MATRICES,
+    OFFSETS,
+    _pattern,
+    check_width,
+    degrees,
+    dense,
+    spectral_bound,
+    squared_diagonal,
+)
 
 graphs = st.builds(weights_of, st.integers(129, 200), st.integers(0, 99), spread=st.floats(0, 3))
 
@@ -26,6 +35,13 @@ def by_definition(weights):
 def test_dense_is_the_definition():
     weights = weights_of(131, spread=1.0)
     assert torch.allclose(dense(weights), by_definition(weights), rtol=1e-14, atol=1e-14)
+
+
+def test_the_merged_matrix_keeps_the_rules_of_its_format():
+    """Columns ascend within every row, among others: torch checks them all, where `cached` asks it not to."""
+    starts, columns, order = _pattern(131, torch.device("cpu"))
+    H = torch.sparse_csr_tensor(starts, columns, torch.ones(len(order)), (131, 131), check_invariants=True)
+    assert H.to_dense().sum(1).tolist() == [2 * len(OFFSETS) + 1] * 131
 
 
 @settings(max_examples=15)
