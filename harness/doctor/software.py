@@ -71,7 +71,8 @@ def _tools() -> Iterator[Finding]:
     if compiler:
         yield Finding("ok", f"C++ compiler: {compiler}")
     else:
-        yield Finding("missing", "C++ compiler", "install g++: `kernels: compiled` needs one, all else runs without")
+        advice = "install g++: levels `compiled` and `fused` need one, all else runs without"
+        yield Finding("missing", "C++ compiler", advice)
     build = environment.torch_build()
     if build == "not installed":
         yield Finding("missing", "torch", "pip install torch: without it plans and reports work, runs do not")

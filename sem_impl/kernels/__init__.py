@@ -1,4 +1,6 @@
-"""switch `kernels`: who does the arithmetic of the propagator that is neither a sparse nor a dense matrix product.
+"""switch `kernels`: who does the arithmetic of the propagator that is neither a sparse nor a dense matrix product; at
+`fused` also that of the norms, the mixer's gates and convolutions and the head's rows (`native`, see there), and the
+sums beside the mixer's products (`products`).
 
 A level is a class. Complex fields [rows, P] flow between the layers in the level's own layout (`enter`, `leave`); a
 solve works on real blocks [P, 2 rows] (`block`, `field`), so that one real sparse product serves both parts.
@@ -6,6 +8,7 @@ solve works on real blocks [P, 2 rows] (`block`, `field`), so that one real spar
     level      field                       block
     eager      complex [rows, P]           Re, Im alternate: a complex [P, rows] viewed as real
     compiled   real [2 rows, P], Re | Im   Re | Im side by side
+    fused      that of `eager`; where no native library can take it (no compiler, another device), that of `compiled`
 
 An instance belongs to one solve: it holds scratch memory and the solve's pairing,
 
@@ -29,7 +32,30 @@ pairing is bilinear, else real. The caller has computed H v (H p).
 Outside of a solve, on fields: kerr, kerr_adjoint, edge_gradients (equations in `propagator`).
 """
 
+import warnings
+from functools import cache
+
+import torch
+from torch import Tensor
+
 from sem_impl.kernels.compiled import Compiled
 from sem_impl.kernels.eager import Eager
+from sem_impl.kernels.fused import Fused
+from sem_impl.kernels.native import usable
 
-KERNELS = {"eager": Eager, "compiled": Compiled}
+KERNELS = {"eager": Eager, "compiled": Compiled, "fused": Fused}
+
+
+def kernels_of(level: str, like: Tensor) -> type:
+    """The class of a level, for tensors of this device and dtype."""
+    if level != "fused" or usable("cayley", like):
+        return KERNELS[level]
+    if like.device.type != "cpu":
+        _tell(like.device.type)
+    return Compiled
+
+
+@cache
+def _tell(device: str) -> None:
+    if not torch.compiler.is_compiling():
+        warnings.warn(f"kernels: fused is of the CPU alone; on {device} the level compiled runs instead", stacklevel=3)

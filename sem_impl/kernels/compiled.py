@@ -11,7 +11,7 @@ import math
 import types
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -182,7 +182,28 @@ def _edge_gradients(qr, qi, pr, pi, gr, gi, ur, ui):
     return torch.stack([along(o) for o in OFFSETS]) / 4
 
 
+def _stencil(v, d, w, back, out, alpha, beta, accumulates):
+    Hv = d * v
+    for s, o in enumerate(OFFSETS):
+        Hv = Hv - w[s] * v.roll(-o, 0) - back[s] * v.roll(o, 0)
+    out.copy_(alpha * Hv + beta * out if accumulates else alpha * Hv)
+
+
+def stencil(weights: Tensor) -> Callable[..., None]:
+    """A `Product` of `hamiltonian`: the neighbours of all nodes in one pass."""
+    w = weights[:, :, None]
+    back = torch.stack([each.roll(o, 0) for each, o in zip(w, OFFSETS, strict=True)])
+    d = (w + back).sum(0)
+
+    def product(v: Tensor, out: Tensor, alpha: float = 1.0, beta: float = 0.0) -> None:
+        run(_stencil, v, d, w, back, out, v.new_tensor(alpha), v.new_tensor(beta), beta != 0)
+
+    return product
+
+
 class Compiled:
+    products: ClassVar[dict[str, Callable[..., Any]]] = {"stencil": stencil}
+
     def __init__(self, _: Tensor, pairing: str = "real") -> None:
         self.pairing = pairing
 

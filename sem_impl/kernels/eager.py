@@ -1,5 +1,8 @@
 """torch's own operators on complex numbers. Temporaries of a solve go to one scratch block."""
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -12,6 +15,9 @@ def number(block: Tensor) -> Tensor:
 
 
 class Eager:
+    products: ClassVar[dict[str, Callable[..., Any]]] = {}
+    """Matrices that the level multiplies by itself; all others are those of `hamiltonian`."""
+
     def __init__(self, field: Tensor, pairing: str = "real") -> None:
         self.scratch = torch.view_as_real(torch.empty_like(field)).view(field.shape[1], -1)
         self.pairing = pairing
