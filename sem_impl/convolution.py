@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from sem_impl.fields import Arithmetic, Parts, alike, arithmetic, at
 from sem_impl.initial import Initial
+from sem_impl.kernels.native.taps import gated_taps
 from sem_impl.layout import LAYOUTS
 from sem_impl.sizes import TAPS
 
@@ -19,6 +20,11 @@ class CausalConvolution(nn.Module):
         super().__init__()
         self.layout = LAYOUTS[layout]
         self.taps = initial.complex("taps", (TAPS, width), 1 / TAPS)
+
+    def gated(self, z: Tensor, tail: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        """The output with the magnitude gate applied, and the tail after z: one native operator, layout complex64."""
+        after = z[:, 1 - TAPS :] if z.shape[1] >= TAPS - 1 else torch.cat((tail, z), 1)[:, 1 - TAPS :]
+        return gated_taps(z, tail, torch.view_as_complex(self.taps), beta), after
 
     def forward(self, z: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
         """tail: the 3 inputs before z, [B, 3, D] complex. Returns the output, a field, and the tail after z."""

@@ -26,8 +26,10 @@ PASSES = 3
 MOMENTS = 2
 CHECKPOINTED = 2
 """Layers from one checkpoint to the next."""
-CHUNK = 1 << 22
-"""Logits of a block of the loss `chunked`."""
+CHUNK = 1 << 20
+"""Products with the vocabulary in a block of the loss `chunked`."""
+SHARE = 10
+"""Of all logits, what its products take at a time where they find no room in the gradient of W."""
 NORM = {"layer_norm": 4, "complex_rms": 1}
 """Parameters by level, each times D."""
 
@@ -76,7 +78,10 @@ def propagator_flops(variant: Mapping[str, str], rows: int, width: int, layers: 
 
 
 def propagator_bytes(variant: Mapping[str, str], rows: int, width: int, item: int) -> float:
-    """q, b, x, r, p, Ap and temporaries of the loop; `direct` holds the matrix, its factors and the right-hand side."""
+    """q, b, x, r, p, Ap and temporaries of the loop; `direct` holds the matrix, its factors and the right-hand side.
+    One native operator has psi, psi' and in the adjoint their gradients."""
+    if (variant["kernels"], variant["matrix"]) == ("fused", "stencil") and variant["method"] in ("chebyshev", "cocg"):
+        return 4 * 2 * item * rows * width
     dense = 4 * 2 * item * width**2 if variant["method"] == "direct" else 0
     return 12 * 2 * item * rows * width + dense
 
@@ -135,6 +140,12 @@ def parameter_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: 
     return copies * item * parameters(variant, d)
 
 
+def kept_arrays(variant: Mapping[str, str]) -> int:
+    """Arrays [B, S, D] of complex numbers that a mixer layer keeps for its backward pass, rounded up."""
+    native = (variant["kernels"], variant["scan"], variant["layout"]) == ("fused", "fused", "complex64")
+    return 8 if native else 24
+
+
 def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: int) -> float:
     """Stages follow one another, but what one frees the allocator may keep: their peaks add up."""
     rows, D, P = rows_of(d, mode), d.width, d.propagator_width
@@ -143,10 +154,14 @@ def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item:
     solver = propagator_bytes(variant, rows.answered, P, item)
     if mode not in TRAINING:
         return 16 * complex_D + solver + logits
-    layers = 24 * d.layers
+    kept = kept_arrays(variant)
+    layers = kept * d.layers
     if variant["checkpointing"] == "every_k":
-        layers = 24 * min(CHECKPOINTED, d.layers) + math.ceil(d.layers / CHECKPOINTED)
+        layers = kept * min(CHECKPOINTED, d.layers) + math.ceil(d.layers / CHECKPOINTED)
+    answering = 3 * logits
     if variant["loss"] == "chunked":
-        logits = min(logits, item * max(CHUNK, d.vocabulary))
+        columns = rows.answered * (2 if variant["head"] == "born_quadratic" else 1)
+        products = item * columns * d.vocabulary
+        answering = min(products, item * CHUNK) + (0 if columns <= 2 * P else logits / SHARE)
     saved = layers * complex_D + 4 * complex_P * (d.propagator_layers + 1)
-    return item * parameters(variant, d) + saved + max(solver, 3 * logits)
+    return item * parameters(variant, d) + saved + max(solver, answering)

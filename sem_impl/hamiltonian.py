@@ -108,4 +108,23 @@ def cached(weights: Tensor) -> Product:
     return product
 
 
-MATRICES: dict[str, Callable[[Tensor], Product]] = {"rebuild": rebuild, "cached": cached}
+def stencil(weights: Tensor) -> Product:
+    """No matrix: equation (2) on shifted rows of v, added up in place."""
+    d, w = degrees(weights)[:, None], weights[:, :, None]
+
+    def product(v: Tensor, out: Tensor, alpha: float = 1.0, beta: float = 0.0) -> None:
+        if beta == 0:
+            torch.mul(v, alpha * d, out=out)
+        else:
+            out.mul_(beta).addcmul_(v, d, value=alpha)
+        for each, o in zip(w, OFFSETS, strict=True):
+            inner, wrapped = each[:-o], each[-o:]
+            for here, there in ((slice(None, -o), slice(o, None)), (slice(o, None), slice(None, -o))):
+                out[here].addcmul_(v[there], inner, value=-alpha)
+            for here, there in ((slice(-o, None), slice(None, o)), (slice(None, o), slice(-o, None))):
+                out[here].addcmul_(v[there], wrapped, value=-alpha)
+
+    return product
+
+
+MATRICES: dict[str, Callable[[Tensor], Product]] = {"rebuild": rebuild, "cached": cached, "stencil": stencil}

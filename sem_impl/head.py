@@ -25,6 +25,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear, normalize
 
 from sem_impl.initial import Initial
+from sem_impl.kernels.native import rows as native
+from sem_impl.kernels.native import usable
 from sem_impl.linear import planes
 from sem_impl.loss import LOSSES
 
@@ -63,6 +65,8 @@ class Projection(nn.Module, ABC):
 
     weight: nn.Parameter
     bias: nn.Parameter | None
+    floor: float | None = None
+    """See `loss.Amplitudes`."""
 
     def forward(self, direction: Tensor) -> Tensor:
         amplitude = linear(self.rows(direction), self.weight.flatten(1), self.bias)
@@ -82,6 +86,8 @@ class Projection(nn.Module, ABC):
 
 
 class BornQuadratic(Projection):
+    floor = FLOOR
+
     def __init__(self, initial: Initial, width: int, vocabulary: int) -> None:
         super().__init__()
         self.weight = initial.complex("weight", (vocabulary, width), 1.0, matrix=True)
@@ -125,8 +131,11 @@ HEADS = {"born_quadratic": BornQuadratic, "log_linear": LogLinear}
 class Head(nn.Module):
     """Logits without targets, the loss with them: never both, so that no level of `loss` must hold the logits."""
 
-    def __init__(self, initial: Initial, width: int, vocabulary: int, *, head: str, loss: str) -> None:
+    def __init__(
+        self, initial: Initial, width: int, vocabulary: int, *, head: str, loss: str, kernels: str = "eager"
+    ) -> None:
         super().__init__()
+        self.fused = kernels == "fused"
         self.projection = HEADS[head](initial.scope("projection"), width, vocabulary)
         self.loss = LOSSES[loss]
 
@@ -136,4 +145,6 @@ class Head(nn.Module):
 
     def direction(self, psi: Tensor) -> Tensor:
         """Equation (1), as real rows [.., 2P]."""
+        if self.fused and usable("rows", psi):
+            return native.direction(planes(psi), SMALLEST_NORM)
         return normalize(planes(psi), dim=-1, eps=SMALLEST_NORM)

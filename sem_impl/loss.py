@@ -7,33 +7,161 @@ Source: topology report 2.1.
 
 materialised  all logits at once. A training step holds up to three tensors of their size: logits, their log-softmax,
               and its gradient.
-chunked       blocks of tokens, of about 4 million logits each. The gradients (2) are formed in the forward pass, while
-              a block is there: recomputing blocks in the backward pass would keep as little and cost a third more
-              products. Kept for the backward pass are thus dL/drows and dL/dW, which it has to make anyway; it only
-              multiplies them by the gradient of L. In a measurement the head's time moves from its backward to its
-              forward stage: compare the two together, or the call.
+chunked       blocks of the vocabulary, of about a million logits each, as W rows^T: tokens adjoin. Blocks of tokens
+              would be small matrices against all of W, whose products run at a third to two thirds of the rate. A
+              running maximum and sum (Milakov and Gimelshein 2018, arXiv 1805.02867) take every block in as it comes.
+              The gradients (2) are formed in the forward pass: recomputing blocks in the backward pass would cost a
+              third more products. They need rows W^T once more when all of (1) is known. It waits where dL/dW is
+              going to be: [V, c] at the end of memory for [V, 2P], which block after block fills from the beginning;
+              with c <= 2P a block's gradient ends before the products begin that are still to be read; c = n columns
+              of rows^T, 2n with two rows a token. Where that is not so, or W wants no gradient, tokens come in groups
+              whose products have memory of their own, a tenth of what the logits would.
+              Kept for the backward pass are dL/drows and dL/dW, which it has to make anyway; it only multiplies them by
+              the gradient of L. In a measurement the head's time moves from its backward to its forward stage: compare
+              the two together, or the call. What is not a product, a native kernel does (`kernels.native.loss`), on
+              other devices and without a compiler torch's own operators.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy
 
-ENTRIES = 1 << 22
-"""Logits of a block, at most, but for one token's: 16 MiB in float32. Smaller blocks read W too often."""
+from sem_impl.kernels.native import loss as native
+from sem_impl.kernels.native import usable
+
+ENTRIES = 1 << 20
+"""Products of a block, at most, but for one word's: 4 MiB in float32, what a core's second cache holds."""
+COLUMNS = 4096
+"""Of rows^T in one block: with more, a block would have too few words for a product at full rate."""
+SHARE = 10
+"""Where products need memory of their own, those of a group of tokens take one SHARE-th of what all logits would."""
 
 
 class Amplitudes(Protocol):
     """What a head does with rows W^T + b."""
 
+    floor: float | None
+    """Logits are ln(re^2 + im^2 + floor) of an amplitude [2, .., V]; None: the amplitude itself, [.., V]."""
+
     def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor: ...
     def adjoint(self, amplitude: Tensor, g: Tensor) -> Tensor: ...
 
 
+class Softmax(Protocol):
+    """Of blocks T [words, tokens] or, with the floor of a head, [words, 2 tokens]; `first`: a block's first word."""
+
+    def begin(self, like: Tensor, tokens: int) -> Tensor:
+        """state [4, tokens]: the largest logit, the sum of exponentials in two parts, the target's logit."""
+
+    def sums(self, T: Tensor, targets: Tensor, first: int, state: Tensor) -> None: ...
+    def gradient(self, T: Tensor, targets: Tensor, first: int, state: Tensor, scale: float, G: Tensor) -> None: ...
+
+
+class Native:
+    def __init__(self, head: Amplitudes) -> None:
+        self.floor = head.floor
+
+    def begin(self, like: Tensor, tokens: int) -> Tensor:
+        return native.begin(like, tokens, self.floor)
+
+    def sums(self, T: Tensor, targets: Tensor, first: int, state: Tensor) -> None:
+        native.softmax_sums(T, targets, first, self.floor, state)
+
+    def gradient(self, T: Tensor, targets: Tensor, first: int, state: Tensor, scale: float, G: Tensor) -> None:
+        native.softmax_gradient(T, targets, first, self.floor, state, scale, G)
+
+
+class Eager:
+    """The same in torch's operators."""
+
+    def __init__(self, head: Amplitudes) -> None:
+        self.head = head
+
+    def begin(self, like: Tensor, tokens: int) -> Tensor:
+        return native.begin(like, tokens, None)
+
+    def amplitude(self, T: Tensor, tokens: int) -> Tensor:
+        return T if self.head.floor is None else T.unflatten(1, (2, tokens)).movedim(1, 0)
+
+    def sums(self, T: Tensor, targets: Tensor, first: int, state: Tensor) -> None:
+        logits = self.head.logits(self.amplitude(T, len(targets)), keep=True)
+        top, total, _, chosen = state
+        high = torch.maximum(top, logits.amax(0))
+        shift = torch.where(high == -torch.inf, 0, high)
+        total.mul_(top.sub(shift).exp_()).add_(logits.sub(shift).exp_().sum(0))
+        top.copy_(high)
+        own = targets - first
+        found = logits.gather(0, own.clamp(0, len(T) - 1).unsqueeze(0)).squeeze(0)
+        chosen.copy_(torch.where((own >= 0) & (own < len(T)), found, chosen))
+
+    def gradient(self, T: Tensor, targets: Tensor, first: int, state: Tensor, scale: float, G: Tensor) -> None:
+        amplitude = self.amplitude(T, len(targets))
+        logits = self.head.logits(amplitude, keep=True)
+        g = logits.sub(state[0]).exp_().mul_(scale / state[1])
+        own = targets - first
+        inside = ((own >= 0) & (own < len(T))).to(g.dtype).mul_(-scale)
+        g.scatter_add_(0, own.clamp(0, len(T) - 1).unsqueeze(0), inside.unsqueeze(0))
+        self.amplitude(G, len(targets)).copy_(self.head.adjoint(amplitude, g))
+
+
 def materialised(projection: nn.Module, direction: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(projection(direction).flatten(0, -2), targets.flatten())
+
+
+@dataclass
+class Group:
+    """Tokens that meet all words, one block of words after the other."""
+
+    R: Tensor
+    """[tokens, 2P]; of a head with a floor all first rows, then all second ones."""
+    targets: Tensor
+    W: Tensor
+    b: Tensor | None
+    by: Softmax
+    T: Tensor | None
+    """[V, len(R)]: where all products wait for their gradient. None where none is asked for."""
+
+    def __post_init__(self) -> None:
+        words = min(len(self.W), max(1, ENTRIES // max(1, len(self.R))))
+        self.block = self.R.new_empty(words, len(self.R))
+        self.state = self.by.begin(self.R, len(self.targets))
+
+    def words(self) -> Iterator[tuple[slice, Tensor]]:
+        """Blocks, and scratch memory for each."""
+        for first in range(0, len(self.W), len(self.block)):
+            words = slice(first, min(first + len(self.block), len(self.W)))
+            yield words, self.block[: words.stop - first]
+
+    def loss(self) -> Tensor:
+        """Summed over tokens."""
+        for words, scratch in self.words():
+            products = scratch if self.T is None else self.T[words]
+            if self.b is None:
+                torch.mm(self.W[words], self.R.t(), out=products)
+            else:
+                torch.addmm(self.b[words].unsqueeze(1), self.W[words], self.R.t(), out=products)
+            self.by.sums(products, self.targets, words.start, self.state)
+        top, total, lost, chosen = self.state
+        return (top - chosen + (total + lost).log_()).sum()
+
+    def gradients(
+        self, scale: float, of_R: Tensor | None, of_W: Tensor | None, of_b: Tensor | None, *, more: bool
+    ) -> None:
+        """Equation (2), times n scale. Of W and b it is this group's share, added where there were `more` before."""
+        for words, G in self.words():
+            self.by.gradient(self.T[words], self.targets, words.start, self.state, scale, G)
+            if of_R is not None:
+                of_R.addmm_(G.t(), self.W[words], beta=int(words.start > 0))
+            if of_W is not None:
+                of_W[words].addmm_(G, self.R, beta=int(more))
+            if of_b is not None:
+                of_b[words] += G.sum(1)
 
 
 class Chunked(torch.autograd.Function):
@@ -41,46 +169,62 @@ class Chunked(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, W: Tensor, b: Tensor | None, targets: Tensor, head: "Amplitudes") -> Tensor:
-        wanted = ctx.needs_input_grad[:3]
-        found = [torch.zeros_like(of) if want else None for of, want in zip((rows, W, b), wanted, strict=True)]
+        within = ((targets >= 0) & (targets < len(W))).all()
+        torch._assert_async(within, f"loss: a target outside of the vocabulary of {len(W)} words")
+        by: Softmax = Native(head) if usable("loss", rows, W) else Eager(head)
+        wanted, n = ctx.needs_input_grad[:3], len(targets)
+        of_W, of_b = torch.empty_like(W) if wanted[1] else None, torch.zeros_like(b) if wanted[2] else None
+        of_rows = torch.empty_like(rows, memory_format=torch.contiguous_format) if wanted[0] else None
         loss = rows.new_zeros(())
-        size = max(1, ENTRIES // len(W))
-        for start in range(0, len(targets), size):
-            span = slice(start, start + size)
-            block, own = rows[..., span, :], targets[span].unsqueeze(-1)
-            amplitude = linear(block, W, b)
-            logits = head.logits(amplitude, keep=any(wanted))
-            total = logits.logsumexp(-1, keepdim=True)
-            loss += (total - logits.gather(-1, own)).sum() / len(targets)
+        together, memory = grouped(rows, W, of_W, wanted=any(wanted))
+        for first in range(0, max(1, n), together):
+            tokens = slice(first, first + together)
+            R = rows[..., tokens, :].flatten(0, -2)
+            T = None if memory is None else memory[: len(W) * len(R)].view(len(W), len(R))
+            group = Group(R, targets[tokens], W, b, by, T)
+            loss += group.loss()
             if any(wanted):
-                g = logits.sub_(total).exp_().div_(len(targets))
-                g.scatter_add_(-1, own, g.new_full(own.shape, -1 / len(targets)))
-                _add(found, block, W, head.adjoint(amplitude, g), span)
-        ctx.save_for_backward(*found)
-        return loss
+                place = None if of_rows is None else of_rows[..., tokens, :]
+                of_R = None if place is None else place.flatten(0, -2)
+                group.gradients(1 / max(1, n), of_R, of_W, of_b, more=first > 0)
+                if place is not None:
+                    place.copy_(of_R.view(place.shape))  # of two rows a token and some of the tokens, of_R is a copy
+        ctx.save_for_backward(of_rows, of_W, of_b)
+        return loss.div_(n)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """In place: the gradients are as large as W. A second backward pass is refused by torch itself."""
-        return *(None if gradient is None else gradient.mul_(g) for gradient in ctx.saved_tensors), None, None
+        return *(None if made is None else times(made, g) for made in ctx.saved_tensors), None, None
 
 
-def _add(found: list[Tensor | None], block: Tensor, W: Tensor, G: Tensor, span: slice) -> None:
-    """Equation (2) of one block."""
-    of_rows, of_W, of_b = found
-    flat = G.flatten(0, -2)
-    if of_rows is not None:
-        of_rows[..., span, :] = G @ W
-    if of_W is not None:
-        of_W.addmm_(flat.t(), block.flatten(0, -2))
-    if of_b is not None:
-        of_b += flat.sum(0)
+def grouped(rows: Tensor, W: Tensor, of_W: Tensor | None, *, wanted: bool) -> tuple[int, Tensor | None]:
+    """Tokens to take together, and memory for their products: the end of of_W, where those of all of them fit there."""
+    n, columns = rows.shape[-2], rows.shape[:-1].numel()
+    parts = max(1, columns // max(1, n))
+    most = max(1, COLUMNS // parts)
+    if not wanted:
+        return most, None
+    if of_W is not None and columns <= W.shape[1]:
+        return max(1, n), of_W.view(-1)[len(W) * (W.shape[1] - columns) :]
+    together = min(most, n, max(math.ceil(n / (SHARE * parts)), ENTRIES // (parts * len(W)), 1))
+    return max(1, together), rows.new_empty(len(W) * parts * together)
+
+
+def times(made: Tensor, g: Tensor) -> Tensor:
+    """g made, in the memory of made."""
+    if not usable("loss", made, g):
+        return made.mul_(g)
+    native.scale_(made, g)
+    return made
 
 
 def chunked(projection: nn.Module, direction: Tensor, targets: Tensor) -> Tensor:
-    rows = projection.rows(direction.flatten(0, -2))
-    return Chunked.apply(rows, projection.weight.flatten(1), projection.bias, targets.flatten(), projection)
+    given = projection.rows(direction.flatten(0, -2)), projection.weight.flatten(1), projection.bias
+    if not torch.is_grad_enabled():  # a function of autograd's is told that parameters want gradients all the same
+        given = tuple(None if each is None else each.detach() for each in given)
+    return Chunked.apply(*given, targets.flatten(), projection)
 
 
 LOSSES = {"materialised": materialised, "chunked": chunked}

@@ -31,12 +31,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sem_impl.initial import Initial
+from sem_impl.kernels.native import available
 
 FEW = {"max_iterations": 2}
-ASSUMED = {"matrix": "cached", "kernels": "eager"}
-"""Levels that cannot run without numbers: a sparse matrix put together, a compiler."""
+INSTEAD = {"matrix": {"rebuild": "cached"}, "kernels": {"compiled": "eager"}}
+"""Levels that cannot run without numbers, a sparse matrix put together, a compiler, and what is counted for them."""
 ONE: dict[tuple[bool, bool], float | int | bool] = {(True, False): 1.0, (False, False): 1, (False, True): True}
 """By whether a number is a real one, and whether it is a truth."""
+
+
+def assumed(variant: Mapping[str, str]) -> dict[str, str]:
+    """Of a variant's levels, those that others are counted for: switch -> level. Native kernels without their library
+    would run compiled."""
+    if variant["kernels"] == "fused" and not available("cayley"):
+        variant = {**variant, "kernels": "compiled"}
+    return {name: levels[variant[name]] for name, levels in INSTEAD.items() if variant[name] in levels}
 
 
 class Undrawn(Initial):

@@ -22,7 +22,7 @@ from sem_impl.norm import NORMS
 from sem_impl.propagator import Propagator
 from sem_impl.sizes import Dimensions
 
-MIXER = ("norm", "residual", "horizon", "scan", "layout", "checkpointing")
+MIXER = ("norm", "residual", "horizon", "scan", "layout", "checkpointing", "kernels")
 SOLVER = ("method", "matrix", "preconditioner", "tolerance", "kernels")
 UNDEFINED = "transport sequence: decoding is undefined, a token's place depends on all that follow"
 
@@ -32,7 +32,7 @@ class PropagatorStage(nn.Module):
 
     def __init__(self, initial: Initial, sizes: Dimensions, norm: str, **solver: str | int | float) -> None:
         super().__init__()
-        self.norm = NORMS[norm](initial.scope("norm"), sizes.width)
+        self.norm = NORMS[norm](initial.scope("norm"), sizes.width, kernels=solver["kernels"])
         self.expand = ComplexLinear(initial.scope("expand"), sizes.width, sizes.propagator_width)
         self.evolve = Propagator(
             initial.scope("evolve"), layers=sizes.propagator_layers, P=sizes.propagator_width, **solver
@@ -89,7 +89,12 @@ class Model(nn.Module):
         solver = {name: levels[name] for name in SOLVER}
         self.propagator = PropagatorStage(initial.scope("propagator"), sizes, levels["norm"], **solver, **evolution)
         self.head = Head(
-            initial.scope("head"), sizes.propagator_width, sizes.vocabulary, head=levels["head"], loss=levels["loss"]
+            initial.scope("head"),
+            sizes.propagator_width,
+            sizes.vocabulary,
+            head=levels["head"],
+            loss=levels["loss"],
+            kernels=levels["kernels"],
         )
 
     def forward(

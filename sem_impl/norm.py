@@ -13,7 +13,8 @@ phases move, most where |z| is small; and once w differs between the parts of an
 also where the mean is 0.
 
 torch has a fused operator for (1), none for (2). With the adjoint written out (2) makes one new array each way and
-keeps nothing but z and r; on autograd's tape it would be several times slower than what it is compared with.
+keeps nothing but z and r; on autograd's tape it would be several times slower than what it is compared with. At the
+level `fused` of the switch `kernels` a native kernel does (2) and (3), which keeps z alone.
 """
 
 import torch
@@ -22,6 +23,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import layer_norm
 
 from sem_impl.initial import Initial
+from sem_impl.kernels.native import rows as native
+from sem_impl.kernels.native import usable
 from sem_impl.linear import planes
 
 SMALL = 1e-6
@@ -29,7 +32,7 @@ SMALL_VARIANCE = 1e-5
 
 
 class LayerNorm(nn.Module):
-    def __init__(self, initial: Initial, width: int) -> None:
+    def __init__(self, initial: Initial, width: int, *, kernels: str = "eager") -> None:  # noqa: ARG002 - as the other
         super().__init__()
         self.weight = initial.real("weight", (width, 2), mean=0.5**0.5)
         self.bias = initial.real("bias", (width, 2))
@@ -60,11 +63,14 @@ class RootMeanSquare(torch.autograd.Function):
 
 
 class ComplexRMS(nn.Module):
-    def __init__(self, initial: Initial, width: int) -> None:
+    def __init__(self, initial: Initial, width: int, *, kernels: str = "eager") -> None:
         super().__init__()
         self.gamma = initial.real("gamma", (width,), mean=1.0)
+        self.fused = kernels == "fused"
 
     def forward(self, z: Tensor) -> Tensor:
+        if self.fused and usable("rows", z, self.gamma):
+            return native.complex_rms(z, self.gamma, SMALL)
         rows = planes(z).flatten(0, -2)
         return torch.view_as_complex(RootMeanSquare.apply(rows, self.gamma).view(*z.shape, 2))
 

@@ -8,8 +8,9 @@ Adjoint, g = dL/d conj psi' in torch's convention, (U = the Cayley transform of 
     (3) g_q = U^H g, by the same method; z = (g + g_q)/2, y = (q + psi')/2
         dL/dw_e = 2 a sum_tokens Im(conj(z_i - z_j)(y_i - y_j)) for the edge e = (i, j)
     (4) t = exp(-i kappa |psi|^2) g_q, m = Im(t conj psi): dL/dpsi = t + 2 kappa m psi, dL/dkappa = sum_tokens m |psi|^2
-Kept for the backward pass: psi, q, psi' and nothing else (with `direct`, U). Where a method stalls, (3) is as wrong as
-the step. The documents write the opposite sign of a, which is the complex conjugate operator.
+Kept for the backward pass: psi, q, psi' and nothing else (with `direct`, U; where both steps are one native operator,
+not q, which is formed again). Where a method stalls, (3) is as wrong as the step. The documents write the opposite sign
+of a, which is the complex conjugate operator.
 Derivations: docs/math.md. Sources: sem_topology_report 1.1, 3.2; sem_p0_issues 1.
 """
 
@@ -24,8 +25,8 @@ from torch.nn.functional import softplus
 
 from sem_impl.hamiltonian import OFFSETS, check_width
 from sem_impl.initial import Initial
-from sem_impl.kernels import KERNELS
-from sem_impl.solve import Step, advance, unitary
+from sem_impl.kernels import kernels_of
+from sem_impl.solve import Step, advance, evolve, unitary, whole
 from sem_impl.solved import Outcome, solve
 from sem_impl.tolerance import TOLERANCES, fixed
 
@@ -38,22 +39,22 @@ class Enter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, psi: Tensor, level: str) -> Tensor:
         ctx.level = level
-        return KERNELS[level].enter(psi)
+        return kernels_of(level, psi).enter(psi)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
-        return KERNELS[ctx.level].leave(g), None
+        return kernels_of(ctx.level, g).leave(g), None
 
 
 class Leave(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, field: Tensor, level: str) -> Tensor:
         ctx.level = level
-        return KERNELS[level].leave(field)
+        return kernels_of(level, field).leave(field)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:
-        return KERNELS[ctx.level].enter(g), None
+        return kernels_of(ctx.level, g).enter(g), None
 
 
 class Kerr(torch.autograd.Function):
@@ -63,11 +64,11 @@ class Kerr(torch.autograd.Function):
     def forward(ctx: Any, psi: Tensor, kappa: Tensor, level: str) -> Tensor:
         ctx.save_for_backward(psi, kappa)
         ctx.level = level
-        return KERNELS[level].kerr(psi, kappa)
+        return kernels_of(level, psi).kerr(psi, kappa)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
-        return *KERNELS[ctx.level].kerr_adjoint(*ctx.saved_tensors, g.contiguous()), None
+        return *kernels_of(ctx.level, g).kerr_adjoint(*ctx.saved_tensors, g.contiguous()), None
 
 
 class Cayley(torch.autograd.Function):
@@ -87,7 +88,7 @@ class Cayley(torch.autograd.Function):
         g_q = advance(replace(step, a=-step.a), g, weights, None if U is None else U.mH)
         if not ctx.needs_input_grad[1]:
             return g_q, None, None, None
-        return g_q, 2 * step.a * KERNELS[step.kernels].edge_gradients(q, psi, g, g_q), None, None
+        return g_q, 2 * step.a * kernels_of(step.kernels, g).edge_gradients(q, psi, g, g_q), None, None
 
 
 class Layer(nn.Module):
@@ -113,6 +114,8 @@ class Layer(nn.Module):
 
     def forward(self, field: Tensor, step: Step) -> Tensor:
         weights = self.weights()
+        if whole(step, field):
+            return evolve(step, field, self.kappa, weights)[0]
         U = self.unitary(weights, step.a) if step.method == "direct" else None
         return Cayley.apply(Kerr.apply(field, self.kappa, step.kernels), weights, step, U)
 
@@ -159,7 +162,7 @@ class Propagator(nn.Module):
     def probe(self, psi: Tensor) -> tuple[Mapping[str, float | str], Tensor]:
         """The same steps, looked at closely: readings, and psi after them."""
         step, shape = self.step(), psi.shape
-        kernels = KERNELS[step.kernels]
+        kernels = kernels_of(step.kernels, psi)
         psi = psi.reshape(-1, shape[-1])
         solved, defects = [], []
         for layer in self.layers:

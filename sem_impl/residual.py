@@ -13,51 +13,76 @@ Norms fix the scale of what a branch starts from, so its variance v does not fol
 then add v sum_l scale_l^2 to it. That sum is 1 for (1) at any depth; for L << S it is 3 L (L+1) / S for (2) and (3) and
 (L+1) (2L+1) / (S L) for (4), and with L >> S it tends to L for (2) and (3).
 1 - e^(-x) is -expm1(-x), right also in float32 where x = 6 (L - l) / S is small.
+
+A level is called with the branch; or, `onto`, with what the branch's last map has yet to be applied to, and that map.
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from sem_impl.initial import Initial
+from sem_impl.products import Joined
 
 
-class InverseSqrtDepth(nn.Module):
+class Residual(nn.Module, ABC):
+    @abstractmethod
+    def scale_l(self, psi: Tensor) -> Tensor:
+        """[D], or a single number."""
+
+    def onto(self, psi: Tensor, o: Tensor, W: Tensor) -> Tensor:
+        """The branch being o W', W [D, D] complex."""
+        return Joined.apply(psi, o, W, self.scale_l(psi))
+
+
+class InverseSqrtDepth(Residual):
     def __init__(self, initial: Initial, width: int, *, layer: int, layers: int, seq_len: int) -> None:  # noqa: ARG002
         super().__init__()
         self.scale = initial.real("scale", (), mean=layers**-0.5)
+
+    def scale_l(self, psi: Tensor) -> Tensor:  # noqa: ARG002 - one signature for all levels
+        return self.scale
 
     def forward(self, psi: Tensor, branch: Tensor) -> Tensor:
         return torch.addcmul(psi, self.scale, branch)
 
 
-class LearnedHorizon(nn.Module):
+class LearnedHorizon(Residual):
     def __init__(self, initial: Initial, width: int, *, layer: int, layers: int, seq_len: int) -> None:
         super().__init__()
         self.log_tau = initial.real("log_tau", (width,))
         self.rate = 6 * (layers - layer) / seq_len
 
+    def scale_l(self, psi: Tensor) -> Tensor:  # noqa: ARG002 - one signature for all levels
+        return torch.sqrt(-torch.expm1(-self.rate * torch.exp(-self.log_tau)))
+
     def forward(self, psi: Tensor, branch: Tensor) -> Tensor:
-        scale = torch.sqrt(-torch.expm1(-self.rate * torch.exp(-self.log_tau)))
-        return torch.addcmul(psi, scale, branch)
+        return torch.addcmul(psi, self.scale_l(psi), branch)
 
 
-class HorizonDepth(nn.Module):
+class HorizonDepth(Residual):
     def __init__(self, initial: Initial, width: int, *, layer: int, layers: int, seq_len: int) -> None:  # noqa: ARG002
         super().__init__()
         self.scale = math.sqrt(-math.expm1(-6 * (layers - layer) / seq_len))
+
+    def scale_l(self, psi: Tensor) -> Tensor:
+        return psi.real.new_tensor(self.scale)
 
     def forward(self, psi: Tensor, branch: Tensor) -> Tensor:
         return torch.add(psi, branch, alpha=self.scale)
 
 
-class Theorem(nn.Module):
+class Theorem(Residual):
     def __init__(self, initial: Initial, width: int, *, layer: int, layers: int, seq_len: int) -> None:  # noqa: ARG002
         super().__init__()
         rate = 6 / seq_len
         remaining = math.expm1(-rate * (layers - layer)) / math.expm1(-rate * layers)
         self.scale = math.sqrt(-math.expm1(-rate)) * remaining
+
+    def scale_l(self, psi: Tensor) -> Tensor:
+        return psi.real.new_tensor(self.scale)
 
     def forward(self, psi: Tensor, branch: Tensor) -> Tensor:
         return torch.add(psi, branch, alpha=self.scale)

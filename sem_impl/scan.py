@@ -19,6 +19,10 @@ blelloch     (documented) odd-even reduction, work-efficient: neighbours (A, u),
 chunked      c = about sqrt(S) positions a chunk. All chunks at once: the recurrence from a zero state and the running
              products of A, c steps each; then chunk after chunk the state carried in is added, weighted by those
              products. Three passes over the data, about 3 sqrt(S) operators.
+fused        (`kernels.native.scan`) position after position in one native operator: states stay in the L1 cache, every
+             number is read or written once. 24 bytes a complex64 number forward, 40 backward. Batch rows and strips of
+             channels are shared among threads. The state space lets it form A and u where they are used: 20 bytes
+             forward, 40 backward. Where it cannot run (no compiler, another device): `chunked`.
 """
 
 import math
@@ -30,6 +34,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sem_impl.fields import Arithmetic, Parts, alike, arithmetic, at
+from sem_impl.kernels.native import scan as native
+from sem_impl.kernels.native import usable
 
 Recur = Callable[[Arithmetic, Parts, Parts, Parts, bool], None]
 """(1) by an arithmetic, from A and u [.., S, H] into held [.., S + 1, H]. That holds h_0 beforehand: first; last where
@@ -139,4 +145,9 @@ def scan(recur: Recur, A: Tensor, u: Tensor, state: Tensor) -> Tensor:
     return Recurrence.apply(sequential if u.shape[-2] == 1 else recur, A, u, state)
 
 
-SCANS = {recur.__name__: partial(scan, recur) for recur in (sequential, blelloch, chunked)}
+def fused(A: Tensor, u: Tensor, state: Tensor) -> Tensor:
+    many = u.shape[-2] != 1
+    return native.scan(A, u, state) if many and usable("scan", A, u, state) else scan(chunked, A, u, state)
+
+
+SCANS = {recur.__name__: partial(scan, recur) for recur in (sequential, blelloch, chunked)} | {"fused": fused}

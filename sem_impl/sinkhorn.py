@@ -23,6 +23,14 @@ tiled     no tensor has S K entries. Costs are computed from points and codes in
           matrix for each batch row, so it saves memory while K is well below S. Source: cutting edge, section 5 and
           its sketch of a tiled Sinkhorn.
 
+fused     the costs are formed once; a native kernel does (3) in the scaling form, b = e^v (Cuturi 2013, arXiv
+          1306.0895), which needs one exponential an entry and not one an entry and update. With G_sk = e^(m_s - c_sk),
+          m_s the row's least cost:  r_s = sum_k G_sk b_k,  A_k = sum_s G_sk / r_s,  b_k <- S / (K A_k)
+          Where b leaves what its format holds safely, v goes into G, and columns that underflow even so are summed in
+          the log domain (Schmitzer 2019, arXiv 1610.06519): never another result, only more time. The gradient (4) is
+          native but for t't and the solve; log t alone is kept for it. Not on the CPU, in another precision or without
+          a compiler it is `dense`.
+
 Precision: log t is formed directly (log_softmax), so entries that underflow in T still order and differentiate.
 """
 
@@ -33,6 +41,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from sem_impl.kernels.native import sinkhorn as native
+from sem_impl.kernels.native import usable
 
 CONVERGED = 1e-3
 TILE = 1 << 16
@@ -118,7 +129,7 @@ class Dense(torch.autograd.Function):
         length = Q.shape[-2]
         rows = Q.sum(-1, keepdim=True)
         g = Q.sum(-2).unsqueeze(-1) - t.mT @ rows
-        mu = torch.linalg.solve(coupling(t.mT @ t, length), g)
+        mu = native.solved(coupling(t.mT @ t, length), g)
         return t * (rows - (t @ mu - mu.mT) / length) - Q, None, None
 
 
@@ -167,7 +178,7 @@ class Tiled(torch.autograd.Function):
             t = log_t.detach().exp_()
             gram.baddbmm_(t.mT, t)
         v, codes = rest[:2]
-        mu = torch.linalg.solve(coupling(gram, length), to_rest[0].mT)
+        mu = native.solved(coupling(gram, length), to_rest[0].mT)
         for block, to_point in zip(blocks, to_points, strict=True):
             with torch.enable_grad():
                 inputs = [each.detach().requires_grad_() for each in (block, codes)]
@@ -197,9 +208,17 @@ def tiled(problem: Problem, most: int, converged: float = CONVERGED, tile: int =
     return Transported(made, v, occupancy(log_columns), int(updates), error)
 
 
+def fused(problem: Problem, most: int, converged: float = CONVERGED) -> Transported:
+    cost = problem.price(problem.point, problem.codes)
+    ended = native.sinkhorn(cost, converged, most) if usable("sinkhorn", cost) else Dense.apply(cost, converged, most)
+    log_t, *rest = ended
+    v, log_columns, error, updates = (each.detach() for each in rest)
+    return Transported(problem.then(log_t, *problem.used), v, occupancy(log_columns), int(updates), error)
+
+
 def occupancy(log_columns: Tensor) -> Tensor:
     """[B, 1, K] -> [K]: ln of the mean over batch rows."""
     return torch.logsumexp(log_columns.flatten(0, -2), 0) - math.log(len(log_columns))
 
 
-SINKHORNS = {"dense": dense, "tiled": tiled}
+SINKHORNS = {"dense": dense, "tiled": tiled, "fused": fused}

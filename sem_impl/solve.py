@@ -15,12 +15,12 @@ A = I + i a H is complex symmetric and normal, not Hermitian; its singular value
     (7) direct:  x = U q, U = (I + i a H)^-1 (I - i a H), dense
     (8) block_jacobi:  m_j = (1 - i a d_j)/(1 + a^2 d_j^2), d = diag H; for cgnr m_j = 1/(1 + a^2 (H^2)_jj)
 
-Every solver does what it does and is never replaced by another one; `solved` says what came of it.
-Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen
-1990 (cocg); Paige and Saunders 1982 (cgls).
+Every solver does what it does and is never replaced by another one; `solved` says what came of it. With `kernels` fused
+and `matrix` stencil, (3) and (5) are one native operator (`whole`): the same mathematics, (3) for each token by itself.
+Sources: sem_topology_report 3.2; sem_p0_issues 1; van der Vorst and Melissen 1990 (cocg); Paige and Saunders 1982
+(cgls).
 """
 
-import cmath
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -28,8 +28,10 @@ from math import inf
 import torch
 from torch import Tensor
 
+from sem_impl.chebyshev import coefficients
 from sem_impl.hamiltonian import MATRICES, Product, degrees, dense, spectral_bound, squared_diagonal
-from sem_impl.kernels import KERNELS
+from sem_impl.kernels import kernels_of
+from sem_impl.kernels.fused import WHOLE, Fused, Result
 
 Watch = Callable[[Tensor | None], None]
 """Told before each update which tokens it moves, None for all of them; only `solved` listens."""
@@ -145,26 +147,10 @@ def cgnr(A: Operator, field: Tensor) -> Tensor:
     return k.field(x)
 
 
-def chebyshev_coefficients(a: float, bound: float, tolerance: float, most: int) -> list[complex]:
-    """Equations (5) and (6): c_0 ... c_n, n at most `most`."""
-    s = abs(a) * bound / 2
-    z = 1j / s - 1
-    w = cmath.sqrt(z * z - 1)
-    if abs(z - w) > 1:
-        w = -w
-    rho = z - w
-    c = [-1 + 2j / (s * w)]
-    tail = 4 * abs(rho) / (abs(s * w) * (1 - abs(rho)))
-    while tail > tolerance and len(c) <= most:
-        c.append(4j * rho ** len(c) / (s * w))
-        tail *= abs(rho)
-    return c if a > 0 else [number.conjugate() for number in c]
-
-
 def chebyshev(A: Operator, field: Tensor) -> Tensor:
     """Equation (5) by T_0 = 1, T_1 = Y, T_n+1 = 2 Y T_n - T_n-1, where Y = 2H/Lam - I."""
     bound = spectral_bound(A.weights)
-    first, *rest = chebyshev_coefficients(A.a, bound, A.tolerance, A.max_iterations)
+    first, *rest = coefficients(A.a, bound, A.tolerance, A.max_iterations)
     k = A.kernels(field)
     now = k.block(field)
     x, after = torch.empty_like(now), torch.empty_like(now)
@@ -209,6 +195,22 @@ def _unwatched(_: Tensor | None) -> None:
     return None
 
 
+def multiplied(step: Step, kernels: type, weights: Tensor) -> Product:
+    """H of a step: the level of `kernels` may have a product of its own."""
+    return kernels.products.get(step.matrix, MATRICES[step.matrix])(weights)
+
+
+def whole(step: Step, field: Tensor) -> bool:
+    """Whether Kerr phase and solve are one operator."""
+    return step.matrix == "stencil" and step.method in WHOLE and kernels_of(step.kernels, field) is Fused
+
+
+def evolve(step: Step, psi: Tensor, kappa: Tensor | None, weights: Tensor) -> Result:
+    """That operator, with an adjoint of its own: psi [rows, P] complex, no phase without kappa -> psi' and, of cocg,
+    updates of x per row."""
+    return WHOLE[step.method](step, psi, kappa, weights)
+
+
 def advance(
     step: Step,
     field: Tensor,
@@ -218,12 +220,15 @@ def advance(
     watch: Watch = _unwatched,
 ) -> Tensor:
     """x of equation (1) in the layout of `kernels`. `unitary` and `product` where the caller has them already."""
+    kernels = kernels_of(step.kernels, field)
+    if whole(step, field):
+        return evolve(step, field, None, weights)[0]
     inverse, normal_inverse = PRECONDITIONERS[step.preconditioner]
     A = Operator(
         weights=weights,
         a=step.a,
-        product=product or MATRICES[step.matrix](weights),
-        kernels=KERNELS[step.kernels],
+        product=product or multiplied(step, kernels, weights),
+        kernels=kernels,
         inverse=inverse,
         normal_inverse=normal_inverse,
         unitary=unitary,

@@ -13,9 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sem_impl.chebyshev import coefficients
 from sem_impl.hamiltonian import cached, spectral_bound
-from sem_impl.kernels import KERNELS, Eager
-from sem_impl.solve import MATRICES, Step, advance
+from sem_impl.kernels import Eager, kernels_of
+from sem_impl.solve import Step, advance, evolve, multiplied, whole
 
 Outcome = Literal["converged", "stalled", "breakdown", "diverged"]
 
@@ -35,8 +36,12 @@ class Solved:
 
 def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
     """The same step looked at closely, q [rows, P] complex: what came of it, for one product more, in double."""
-    kernels = KERNELS[step.kernels]
-    multiply = MATRICES[step.matrix](weights)
+    if whole(step, q):
+        x, updates, products = _whole(step, q, weights)
+        residual = true_residual(q, x, weights, step.a)
+        return Solved(x, residual, updates, products, outcome(step, residual, updates, weights))
+    kernels = kernels_of(step.kernels, q)
+    multiply = multiplied(step, kernels, weights)
     updates = torch.zeros(len(q), dtype=torch.int64, device=q.device)
     products = 0
 
@@ -52,6 +57,16 @@ def solve(step: Step, q: Tensor, weights: Tensor) -> Solved:
     residual = true_residual(q, x, weights, step.a)
     updates = updates.cpu()
     return Solved(x, residual, updates, products, outcome(step, residual, updates, weights))
+
+
+def _whole(step: Step, q: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, int]:
+    """x, updates per token and products of the slowest one. Every token of a series takes its degree; COCG has a
+    product for b besides."""
+    x, updates = evolve(step, q, None, weights)
+    if updates is not None:
+        return x, updates, 1 + int(updates.max())
+    degree = len(coefficients(step.a, spectral_bound(weights), step.tolerance, step.max_iterations)) - 1
+    return x, torch.full((len(q),), degree), degree
 
 
 def true_residual(q: Tensor, x: Tensor, weights: Tensor, a: float) -> Tensor:

@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sem_impl import costs
+from sem_impl import costs, loss
+from sem_impl.chebyshev import coefficients
 from sem_impl.checkpointing import K
-from sem_impl.estimate import CHECKPOINTED, CHUNK, UPDATE
+from sem_impl.estimate import CHECKPOINTED, CHUNK, SHARE, UPDATE
 from sem_impl.hamiltonian import OFFSETS, dense
 from sem_impl.least import least_products
-from sem_impl.loss import ENTRIES
 from sem_impl.sizes import INFERENCE, TRAINING, Dimensions
-from sem_impl.solve import chebyshev_coefficients
 from sem_impl.system import SEM, SEM_PROPAGATOR
 
 VARIANT = dict(SEM.variants["propagator_before"])
@@ -320,7 +319,7 @@ def test_no_method_does_with_fewer_products(dt, tolerance):
         readings = SEM_PROPAGATOR.read_probes(model, batch)
         assert readings["outcome"] == "converged"
         assert readings["products"] >= least
-    assert least <= len(chebyshev_coefficients(dt / 2, 8.4, tolerance, 50)) - 1
+    assert least <= len(coefficients(dt / 2, 8.4, tolerance, 50)) - 1
 
 
 @pytest.mark.parametrize(("P", "dt"), [(2048, 1e-3), (2048, 0.1), (2048, 1.0), (256, 10.0), (129, 0.1)])
@@ -390,5 +389,5 @@ def test_checkpoints_cost_a_forward_pass_of_the_mixer_more_and_keep_less():
             assert again[mode].activation_bytes < plain[mode].activation_bytes
         else:
             assert plain[mode] == again[mode]
-    assert (CHECKPOINTED, CHUNK) == (K, ENTRIES)
+    assert (CHECKPOINTED, CHUNK, SHARE) == (K, loss.ENTRIES, loss.SHARE)
     assert plain["train_update"].parameter_bytes == 3 * plain["train_step"].parameter_bytes

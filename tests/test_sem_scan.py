@@ -64,7 +64,7 @@ def distance(found, truth):
 
 
 def work(name, form, length, monkeypatch):
-    """How many products a call takes, and of how many numbers each."""
+    """How many of `fields`' products a call takes, and of how many numbers each."""
     problems = [FORMS[form](tensor) for tensor in problem(length, 0, batch=1, width=2)]
     kind, sizes = type(arithmetic(problems[0])), []
     for operation in ("product", "add_product"):
@@ -194,6 +194,7 @@ def test_every_level_does_the_work_it_documents(name, form, length, monkeypatch)
     operators, products = {
         "sequential": (length, length),
         "blelloch": (3 * tree + 1, 2 * pairs + filled),
+        "fused": (0, 0),
         "chunked": (2 * (size - 1) + chunks + rest, 2 * (body - chunks) + body + rest),
     }[name]
     sizes = work(name, form, length, monkeypatch)

@@ -1,4 +1,4 @@
-"""Both levels of `sinkhorn` balance the columns, say how far they got, and have the gradient of the converged plan."""
+"""All levels of `sinkhorn` balance the columns, say how far they got, and have the gradient of the converged plan."""
 
 import math
 
@@ -12,7 +12,7 @@ from sem_impl.sinkhorn import SINKHORNS, Problem, blocks_of, tiled
 
 CONVERGED = 1e-3
 EXACT = 1e-13
-LEVELS = {"dense": SINKHORNS["dense"], "tiled": lambda *a, **k: tiled(*a, **k, tile=9)}
+LEVELS = {**SINKHORNS, "tiled": lambda *a, **k: tiled(*a, **k, tile=9)}
 """9 entries: a position or two a block, so that blocks meet everywhere."""
 
 levels = pytest.mark.parametrize("name", LEVELS)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from propagator_helpers import cayley, growth, relative, rounding, rows_of, uncompiled, weights_of
 
-from sem_impl.hamiltonian import dense, spectral_bound
+from sem_impl.chebyshev import coefficients
+from sem_impl.hamiltonian import MATRICES, dense, spectral_bound
 from sem_impl.kernels import KERNELS
-from sem_impl.solve import METHODS, PRECONDITIONERS, Step, chebyshev_coefficients, unitary
+from sem_impl.solve import METHODS, PRECONDITIONERS, Step, unitary
 from sem_impl.solved import outcome, solve
 
 STEPS = (0.02, 0.1, 0.5, 1.0)
@@ -50,7 +51,7 @@ def test_sound_methods_agree_with_a_dense_solve(method, dt, kernels):
 @settings(max_examples=30)
 @given(
     method=st.sampled_from(SOUND),
-    matrix=st.sampled_from(("rebuild", "cached")),
+    matrix=st.sampled_from(sorted(MATRICES)),
     preconditioner=st.sampled_from(sorted(PRECONDITIONERS)),
     kernels=st.sampled_from(sorted(KERNELS)),
     P=st.integers(129, 260),
@@ -101,7 +102,7 @@ def test_plain_cg_reaches_a_floor_and_then_grows():
 @pytest.mark.parametrize("a", [0.01, 0.05, 0.25, 0.5, -0.5, 5.0])
 def test_the_degree_of_chebyshev_is_a_bound_and_the_least_that_the_bound_allows(a, tolerance):
     bound = 9.0
-    c = chebyshev_coefficients(a, bound, tolerance, 1000)
+    c = coefficients(a, bound, tolerance, 1000)
     spectrum = torch.linspace(0, bound, 4001, dtype=torch.float64)
     angle = torch.acos((2 * spectrum / bound - 1).clamp(-1, 1))
     found = sum(number * torch.cos(n * angle) for n, number in enumerate(c))
@@ -114,6 +115,18 @@ def test_the_degree_of_chebyshev_is_a_bound_and_the_least_that_the_bound_allows(
     weight = abs(c[1]) / size
     assert weight * size ** len(c) / (1 - size) <= tolerance < weight * size ** (len(c) - 1) / (1 - size)
     assert math.isclose(weight, 4 / abs(s * ((1j / s - 1) ** 2 - 1) ** 0.5))
+
+
+@pytest.mark.parametrize("a", [1e-6, -1e-4, 1e-3])
+def test_the_series_of_a_small_step_loses_no_digits(a):
+    """z and w agree in all but the last ones there."""
+    bound, tolerance = 9.0, 1e-13
+    c = torch.tensor(coefficients(a, bound, tolerance, 50), dtype=torch.complex128)
+    spectrum = torch.linspace(0, bound, 101, dtype=torch.float64)
+    angle = torch.acos((2 * spectrum / bound - 1).clamp(-1, 1))
+    found = c @ torch.cos(torch.arange(len(c)).unsqueeze(1) * angle).to(c.dtype)
+    exact = (1 - 1j * a * spectrum) / (1 + 1j * a * spectrum)
+    assert (found - exact).abs().max() <= tolerance + 1e-15 * len(c)
 
 
 def test_chebyshev_stops_at_the_limit_and_says_so():
@@ -215,7 +228,7 @@ def test_matrices_and_kernels_agree_to_rounding(method):
     q, weights = rows_of(6, 256), weights_of(256)
     a = 0.01 if method == "cg" else 0.05
     first = solve(Step(a, method, "rebuild", kernels="eager"), q, weights).x
-    for matrix in ("rebuild", "cached"):
+    for matrix in MATRICES:
         for kernels in KERNELS:
             x = solve(Step(a, method, matrix, kernels=kernels), q, weights).x
             assert relative(x, first) <= 100 * rounding(torch.float64, 50)

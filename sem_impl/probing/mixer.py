@@ -24,11 +24,12 @@ after l layers.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import linear, softplus
 
 from sem_impl.mixer import Mixer
 
@@ -40,10 +41,7 @@ def read(mixer: Mixer, psi: Tensor) -> tuple[dict[str, float], Tensor]:
     stream, rates, branches, halfway, final = [psi], [], [], [], []
     for layer in mixer.layers:
         entering = stream[-1]
-        with (
-            layer.state_space.register_forward_hook(lambda space, given, _: rates.append(rate(space, given[0]))),
-            layer.output.register_forward_hook(lambda _, __, branch: branches.append(mean_square(branch))),
-        ):
+        with layer.state_space.register_forward_hook(partial(noted, layer, rates, branches)):
             after, carried = layer(entering)
         _, earlier = layer(entering[:, : (psi.shape[1] + 1) // 2])
         stream.append(after)
@@ -63,6 +61,19 @@ def read(mixer: Mixer, psi: Tensor) -> tuple[dict[str, float], Tensor]:
         **response(mixer, psi, stream[-1]),
     }
     return readings, stream[-1]
+
+
+def noted(
+    layer: nn.Module,
+    rates: list[Tensor],
+    branches: list[float],
+    space: nn.Module,
+    given: Sequence[Tensor],
+    made: Sequence[Tensor],
+) -> None:
+    """The branch is formed here, for a layer may never have it by itself."""
+    rates.append(rate(space, given[0]))
+    branches.append(mean_square(linear(layer.layout.leave(made[0]), torch.view_as_complex(layer.output.weight))))
 
 
 def rate(space: nn.Module, y: Tensor) -> Tensor:
