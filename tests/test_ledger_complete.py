@@ -15,6 +15,7 @@ from typer.main import get_command
 from cli import app
 from harness.claims import numeric
 from harness.claims.arithmetic import judged
+from harness.claims.check import check
 from harness.claims.ledger import NumberAt, ledger_texts, matching, read_ledger
 from harness.claims.number import ends
 from harness.suite import read_suite
@@ -36,8 +37,15 @@ def ids(claims):
     return [claim.id for claim in claims]
 
 
-def test_all_three_documents_have_a_ledger():
-    assert sorted(documents()) == ["sem_cutting_edge.md", "sem_p0_issues.md", "sem_topology_report.md"]
+def test_all_three_documents_and_our_own_goals_have_a_ledger():
+    assert sorted(documents()) == ["goals.md", "sem_cutting_edge.md", "sem_p0_issues.md", "sem_topology_report.md"]
+
+
+def test_our_goals_are_what_the_ledger_says_number_by_number():
+    text = (SUITES.parent / "docs" / "goals.md").read_text(encoding="utf-8")
+    checked = check("goals.md", text, ledger())
+    assert list(checked.findings) == []
+    assert checked.claims == len(documents()["goals.md"])
 
 
 @pytest.mark.parametrize("document", sorted(documents()))

@@ -1,15 +1,18 @@
 """Every suite about a part of SEM, run for real at preset smoke: nothing fails, outputs are right, the page answers."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import harness
 
+MISSING = [name for name in ("jax", "ott", "ot", "lineax", "mambapy") if find_spec(name) is None]
 SUITES = (
     "encoder",
     "head",
     "horizon",
+    "kernels",
     "layout",
     "norm",
     "residual",
@@ -18,6 +21,7 @@ SUITES = (
     "sensitivity",
     "seop",
     "seop_document",
+    pytest.param("peers", marks=pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} not installed")),
 )
 
 

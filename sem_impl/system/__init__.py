@@ -5,6 +5,7 @@
     whole      the system `sem`
     learning   that it learns from text and writes it
     alone      the system `sem_propagator`
+    pieces     smaller ones: scan, norm, Sinkhorn, phase, step, head with loss, each with the floor of memory beside it
 
 Torch is imported inside functions, so that plans need none.
 """

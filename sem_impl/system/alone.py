@@ -9,7 +9,7 @@ from sem_impl import costs, estimate
 from sem_impl.sizes import TRAINING
 from sem_impl.system.common import DEVICES, EVOLUTION, PROBES, ROUNDOFF, device_of, evolution
 from sem_impl.system.switches import KERR_GAIN, SOLVER
-from sem_impl.system.variants import PROPAGATOR_AFTER, PROPAGATOR_BEFORE
+from sem_impl.system.variants import PROPAGATOR_AFTER, PROPAGATOR_BEFORE, PROPAGATOR_BEYOND
 
 
 class SemPropagator:
@@ -26,7 +26,9 @@ class SemPropagator:
     )
     modes = ("forward", "train_step")
     devices = DEVICES
-    variants = MappingProxyType({"status_quo": PROPAGATOR_BEFORE, "all_on": PROPAGATOR_AFTER})
+    variants = MappingProxyType(
+        {"status_quo": PROPAGATOR_BEFORE, "all_on": PROPAGATOR_AFTER, "beyond": PROPAGATOR_BEYOND}
+    )
     stages = MappingProxyType({})
     probes = PROBES
     rounding = 50 * ROUNDOFF

@@ -16,24 +16,24 @@ class Counts:
     def holdings(self, variant: Variant, conditions: Conditions, mode: str) -> Holdings:
         import torch
 
-        from sem_impl.memory import ASSUMED, FEW, Undrawn, count
+        from sem_impl.memory import FEW, Undrawn, assumed, count
 
         if mode not in self.counting:
             raise ValueError(f"mode {mode} cannot be counted; {', '.join(self.counting)} can")
         dtype = str(conditions.get("dtype", "float32"))
+        instead = assumed(variant)
         found = count(
-            lambda: self.made(Undrawn(0, getattr(torch, dtype)), {**variant, **ASSUMED}, {**conditions, **FEW}),
+            lambda: self.made(Undrawn(0, getattr(torch, dtype)), {**variant, **instead}, {**conditions, **FEW}),
             self.batch({**conditions, "device": "cpu"}, 0, dtype).inputs,
             lambda model, inputs: self.run(model, Batch(inputs), mode),
             self.stages,
         )
-        assumed = {name: level for name, level in ASSUMED.items() if variant[name] != level}
         return Holdings(
             tensors=(*_parameters(found), *_activations(found)),
             spans={name: Span(one.begin_bytes, one.peak_bytes) for name, one in found.spans.items()},
             parameter_bytes=found.parameter_bytes,
             input_bytes=found.input_bytes,
-            assumed=" and ".join(f"{name} {level}" for name, level in assumed.items()),
+            assumed=" and ".join(f"{name} {level}" for name, level in instead.items()),
         )
 
 
