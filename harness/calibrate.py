@@ -192,6 +192,6 @@ def _family_sizes(calibration: Calibration, plan: Plan) -> dict[str, int]:
     sizes = {}
     for part in plan.parts:
         readings = max(1, sum(stage.part == part.name for stage in calibration.stages))
-        compared = sum(cell.id != cell.baseline and not cell.control for cell in part.cells)
+        compared = sum(cell.id != cell.baseline and not (cell.control or cell.beyond) for cell in part.cells)
         sizes[part.name] = max(1, compared * readings)
     return sizes if plan.family == "part" else dict.fromkeys(sizes, sum(sizes.values()))

@@ -21,6 +21,7 @@ class Kept:
 
     name: str
     variant: Variant
+    beyond: bool = False
     merged: list[str] = field(default_factory=list)
     merged_variants: list[Variant] = field(default_factory=list)
 
@@ -78,6 +79,7 @@ def cells_of(
             variant=entry.variant,
             conditions=under,
             baseline=baseline,
+            beyond=entry.beyond,
             merged=tuple(name + suffix for name in entry.merged),
             merged_variants=tuple(entry.merged_variants),
         )

@@ -12,13 +12,16 @@
 Every combination of varied conditions repeats the design, with a baseline of its own. Variants that differ only in a
 switch that does not apply are one cell: the switch is set to the baseline's level there. A fraction, a screening
 design, a ladder and leaving one out are refused where that would happen to a cell they need.
+
+`also` adds variants to any design. `beyond` adds those that go beyond what is on trial: they share its trials and its
+baseline, and nothing else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from harness.aliases import fraction_notes, screening_notes
@@ -62,9 +65,11 @@ def draw(part: str, system: System, mode: str, spec: PartSpec, conditions: Resol
     kept = merge(system, mode, baseline, planned)
     _refuse_empty(spec, kept, factors, conditions, fail)
     notes = tuple(_notes(system, mode, spec, baseline, factors))
-    kept = merge(system, mode, baseline, [*planned, *listed(system, spec.also, "also", baseline, fail)])
+    planned += listed(system, spec.also, "also", baseline, fail)
+    kept = merge(system, mode, baseline, planned)
     if spec.design == "pair":
         factors = _differing(system, kept)
+    kept += _beyond(system, mode, spec, baseline, planned, fail)
     cells = tuple(
         cell
         for values in product(*conditions.varied.values())
@@ -73,6 +78,22 @@ def draw(part: str, system: System, mode: str, spec: PartSpec, conditions: Resol
         )
     )
     return Drawn(cells, factors, (*notes, *merge_notes(kept)))
+
+
+def _beyond(
+    system: System, mode: str, spec: PartSpec, baseline: Variant, planned: list[Named], fail: Fail
+) -> list[Kept]:
+    """What goes beyond the planned variants; one that is among them would be judged twice."""
+    given = listed(system, spec.beyond, "beyond", baseline, fail)
+    own = merge(system, mode, baseline, planned)
+    for index, (_, variant) in enumerate(given):
+        settled = canonical(system, mode, variant, baseline)
+        twin = next((entry.name for entry in own if entry.variant == settled), None)
+        if twin is not None:
+            path = ("beyond", index) if isinstance(spec.beyond, list) else ("beyond",)
+            raise fail(path, f"the same cell as {twin!r} of the design; leave it out, or name what goes beyond it")
+    found = merge(system, mode, baseline, [*planned, *given])[len(own) :]
+    return [replace(entry, beyond=True) for entry in found]
 
 
 def one_at_a_time(baseline: Variant, factors: Factors) -> Iterator[Named]:

@@ -3,7 +3,8 @@
 A regression (`slower`, the whole call or a stage) is provisional until it recurs: the suspected cells, their baselines
 and the control go through as many trials again (`recheck`), one process per trial and group. A win (`faster`) was
 measured beside other cells; it is confirmed by its cell and its baseline each alone in fresh processes, in pairs whose
-order changes (`confirm`). To bound the cost, per part only the strongest win is, and the variant `all_on` besides.
+order changes (`confirm`). To bound the cost, per part only the strongest win is, the variant `all_on` besides, and the
+strongest of what goes beyond the design.
 
 Where verdicts are withheld (smoke, an unstable host) there is nothing to follow up.
 """
@@ -65,7 +66,8 @@ def _under(cell: Cell) -> tuple[object, ...]:
 def _confirmations(part: Part, analysis: PartAnalysis) -> Iterator[FollowUp]:
     wins = sorted((one for one in analysis.contrasts if one.verdict == "faster"), key=_time)
     everything = {cell.id for cell in part.cells if _is_all_on(cell)}
-    chosen = wins[:1] + [one for one in wins if one.cell in everything][:1]
+    tried, beyond = [one for one in wins if not one.beyond], [one for one in wins if one.beyond]
+    chosen = tried[:1] + [one for one in tried if one.cell in everything][:1] + beyond[:1]
     for cell, baseline in dict.fromkeys((one.cell, one.baseline) for one in chosen):
         yield FollowUp(process="confirm", part=part.name, cells=(cell, baseline), trials=PAIRS)
 

@@ -42,12 +42,13 @@ def _size(value: Value) -> bool:
 def changed(part: Part, baseline: Cell, changes: Mapping[str, str]) -> Cell | None:
     """The cell that differs from the baseline in `changes` alone, under its conditions; without any, the baseline.
 
-    A change that does not apply was merged away when the plan was made: the cell that stands for it is found.
+    A change that does not apply was merged away when the plan was made: the cell that stands for it is found. A cell
+    beyond the design is none of its cells, and is not.
     """
     if not changes.keys() <= baseline.variant.keys():
         return None
     wanted = {**baseline.variant, **changes}
-    family = [cell for cell in part.cells if cell.baseline == baseline.id and not cell.control]
+    family = [c for c in part.cells if c.baseline == baseline.id and not (c.control or c.beyond)]
     for cell in family:
         if cell.variant == wanted:
             return cell

@@ -69,6 +69,11 @@ class PartSpec(Spec):
     also: Changes | list[Changes] | None = Field(
         None, description="a named variant, a mapping of switches to levels, or a list of those"
     )
+    beyond: Changes | list[Changes] | None = Field(
+        None,
+        description="a named variant, a mapping of switches to levels, or a list of those: "
+        "what goes beyond the design, measured beside it and told apart",
+    )
     factors: dict[str, list[str]] = Field(default={}, description="a mapping of switches to lists of their levels")
     blocks: int = Field(10, ge=2, le=1000, multiple_of=2, description="an even whole number from 2 to 1000")
     stages: bool | None = Field(None, description="true or false; true where the system has stages")

@@ -31,9 +31,10 @@ def made(shares: dict[tuple[int, int], float], *, name: str = "p", mode: str = "
         cells.append(cell(f"{name} {p} {v}", {"eps": "one"}, baseline=f"{p}-{v}", conditions=under, id=f"{p}-{v}"))
     control = cells[0].model_copy(update={"id": "control", "name": "control", "control": True})
     # share = 0.5 f / (0.5 + 0.5 f), so f = share / (1 - share)
+    planted = {f"{p}-{v}": share for (p, v), share in shares.items()} | {"control": shares.get(PLACES[0], 0.5)}
     factors = {
-        (f"{p}-{v}", stage): share / (1 - share)
-        for (p, v), share in shares.items()
+        (one, stage): share / (1 - share)
+        for one, share in planted.items()
         for stage in ("propagator", "propagator.backward")
     }
     usual = {

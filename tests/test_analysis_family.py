@@ -55,6 +55,21 @@ def test_what_others_have_shown_makes_a_discovery_easier():
     assert judged([SUSPECT, *nulls(29), *sure], M)[0].verdict == "slower"
 
 
+def test_whatever_is_beyond_the_word_for_what_is_on_trial_stays():
+    many = [one.model_copy(update={"beyond": True}) for one in nulls(59)]
+    sure = [drawn(math.log(2.0), 0.01, seed=seed, beyond=True) for seed in range(100, 130)]
+    alone = judged([SUSPECT], M)[0]
+    assert judged([SUSPECT, *many], M)[0] == judged([SUSPECT, *sure], M)[0] == alone
+    assert alone.verdict == "slower"
+
+
+def test_what_is_beyond_is_corrected_for_how_many_of_it_there_are():
+    suspect = SUSPECT.model_copy(update={"beyond": True})
+    among = judged([suspect, *(one.model_copy(update={"beyond": True}) for one in nulls(59))], M)[0]
+    assert among.verdict == "inconclusive" and "among 60 contrasts" in among.reason
+    assert judged([suspect, *nulls(59)], M)[0].verdict == "slower"
+
+
 def test_equivalence_is_no_alarm_and_is_not_corrected():
     same = drawn(0.0, 0.001)
     found = judged([same, *nulls(200)], M)

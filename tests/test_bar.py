@@ -167,4 +167,18 @@ def test_parts_that_are_noisy_and_parts_of_unknown_noise_are_told_apart() -> Non
         f"Ratios are not called in {other.part}: unstable host",
         f"A noisy host in {one.part}",
     ]
+    assert alerts[1].reasons[0] == f"Noisy host, {one.part}: floor 4 %."
     assert "none is called" in alerts[0].reasons[-1] and "clear the noise floor" in alerts[1].reasons[-1]
+
+
+def test_noise_above_the_margin_is_one_sentence_for_all_parts() -> None:
+    manifest, analysis = cayley()
+    parts = [
+        part.model_copy(update={"stable": False, "noise_known": True, "floor": floor, "reasons": ("noise floor",)})
+        for part, floor in zip(analysis.parts, (0.07, 0.13), strict=True)
+    ]
+    (alert,) = view(manifest, analysis.model_copy(update={"parts": tuple(parts)})).alerts
+    one, other = (part.part for part in parts)
+    assert alert.title == "A noisy host"
+    assert alert.reasons[0] == f"Noise above the margin of 2.0 %: {one} 7.0 % and {other} 13 %."
+    assert len(alert.reasons) == 2

@@ -15,6 +15,7 @@ from claims_helpers import ENTRY
 from rich.console import Console
 from stored_runs import stored
 
+import harness
 from harness.compare import Comparison, compare
 from harness.compare.contrasts import Moved
 from harness.compare.differing import environments
@@ -169,8 +170,16 @@ def test_a_run_whose_ledger_is_no_longer_read_is_named(tmp_path: Path) -> None:
     first, second = runs(tmp_path, world(), world())
     old = {"claims_text": {"paper.yaml": "of a form: no longer read\n"}}
     second.write_manifest(second.manifest().model_copy(update=old))
-    with pytest.raises(StoreError, match=f"{SECOND}: the ledger it was given is of a form no longer read"):
+    with pytest.raises(
+        StoreError, match=f"{SECOND}/manifest.json: the ledger this run was given is of a form no"
+    ) as seen:
         compare(first, second)
+    with pytest.raises(StoreError) as reported:
+        harness.conclude(second, tmp_path / "reports")
+    assert str(reported.value) == str(seen.value)
+    assert "the semh that measured it would do (version " in str(reported.value)
+    assert "`semh verdicts` judges its numbers by the present ledger" in str(reported.value)
+    assert not (tmp_path / "reports").exists()
 
 
 def test_runs_of_two_suites_are_refused(tmp_path: Path) -> None:

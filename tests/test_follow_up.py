@@ -178,6 +178,16 @@ def test_of_the_wins_the_strongest_is_confirmed_and_all_on_besides(plan: Plan) -
     assert alone.cells[0] == cell_named(plan, "all_on")
 
 
+def test_the_strongest_win_of_either_kind_is_confirmed(tmp_path: Path) -> None:
+    file = fake_suite(tmp_path, "PLAIN", "{pace: [usual, slow], label: [old, new]}", "beyond: all_on\n")
+    plan = planned(file, preset="quick")
+    wins = part_of(plan, pace__slow=("faster", 0.6), label__new=("faster", 0.7), all_on=("faster", 0.1))
+    beyond = {one.id for one in plan.parts[0].cells if one.beyond}
+    marked = tuple(one.model_copy(update={"beyond": one.cell in beyond}) for one in wins.contrasts)
+    found = follow_ups(plan, [wins.model_copy(update={"contrasts": marked})])
+    assert [one.cells[0] for one in found] == [cell_named(plan, name) for name in ("pace=slow", "all_on")]
+
+
 def test_a_faster_stage_and_withheld_verdicts_are_not_followed_up(plan: Plan) -> None:
     found = part_of(
         plan, pace__slow=("withheld", 2.0), label__new=("inconclusive", 0.5), stage_label__new=("faster", 0.5)

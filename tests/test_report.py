@@ -201,6 +201,8 @@ def test_the_evidence_of_a_claim_shows_readings_guards_cells_and_command(parsed:
     ("trials", "preset", "stable", "title", "remedy"),
     [
         (6, "quick", False, "Ratios are not called: unstable host", "semh run cayley --preset full"),
+        (10, "full", False, "Ratios are not called: unstable host", "semh run cayley --preset rigorous"),
+        (10, "rigorous", False, "Ratios are not called: unstable host", "semh doctor"),
         (2, "smoke", True, "No verdicts: this is a smoke run", "semh run cayley"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from golden_run import stored as golden
 from report_chromium import CLIPPED, LOW_CONTRAST, MARKS, OPEN_ALL, OVERFLOW, launched, opened, rendered
 from report_helpers import cayley
 from report_hostile import hostile
@@ -23,7 +24,7 @@ pytestmark = MARKS
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("pages")
-    stored = {"cayley": cayley(), "hostile": hostile(cayley())}
+    stored = {"cayley": cayley(), "hostile": hostile(cayley()), "beyond": golden()[:2]}
     return {name: rendered(root, name, each) for name, each in stored.items()}
 
 
@@ -33,7 +34,7 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize("name", ["cayley", "hostile"])
+@pytest.mark.parametrize("name", ["cayley", "hostile", "beyond"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_asked_for_and_nothing_complains(
     chromium: Browser, pages: dict[str, Path], name: str, scheme: str
@@ -51,9 +52,10 @@ def test_nothing_is_asked_for_and_nothing_complains(
     page.close()
 
 
+@pytest.mark.parametrize("name", ["cayley", "beyond"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_meets_aa_contrast(chromium: Browser, pages: dict[str, Path], scheme: str) -> None:
-    page = opened(chromium, pages["cayley"], scheme=scheme)
+def test_all_text_meets_aa_contrast(chromium: Browser, pages: dict[str, Path], scheme: str, name: str) -> None:
+    page = opened(chromium, pages[name], scheme=scheme)
     found = page.evaluate(LOW_CONTRAST)
     assert found["failures"] == []
     assert found["checked"] > 300
@@ -69,7 +71,7 @@ def test_the_two_schemes_differ(chromium: Browser, pages: dict[str, Path]) -> No
     assert grounds[0] == "rgb(255, 255, 255)" != grounds[1]
 
 
-@pytest.mark.parametrize("name", ["cayley", "hostile"])
+@pytest.mark.parametrize("name", ["cayley", "hostile", "beyond"])
 @pytest.mark.parametrize("width", [360, 700, 1200])
 def test_the_page_never_scrolls_sideways(chromium: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     page = opened(chromium, pages[name], width=width)
@@ -78,9 +80,10 @@ def test_the_page_never_scrolls_sideways(chromium: Browser, pages: dict[str, Pat
     page.close()
 
 
+@pytest.mark.parametrize("name", ["cayley", "beyond"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_no_text_of_a_chart_is_cut_off(chromium: Browser, pages: dict[str, Path], width: int) -> None:
-    page = opened(chromium, pages["cayley"], width=width)
+def test_no_text_of_a_chart_is_cut_off(chromium: Browser, pages: dict[str, Path], width: int, name: str) -> None:
+    page = opened(chromium, pages[name], width=width)
     assert page.evaluate(CLIPPED) == []
     page.close()
 

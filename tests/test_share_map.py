@@ -1,6 +1,7 @@
 """Where a stage takes which share: planted shares, judged point by point, joined over parts, and drawn."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -52,8 +53,39 @@ def test_it_holds_where_the_interval_lies_within_the_tolerance():
     assert found.points[found.nearest].cell == "1024-4096"
     beside = mapped(made({**SHARES, (1024, 4096): 0.812}))
     assert beside.points[0].word == "does not hold"
-    edge = mapped(made({**SHARES, (1024, 4096): 0.81}, noise=0.02))
+    usual = made({**SHARES, (1024, 4096): 0.8})
+    apart = {key: 1.2 * factor for key, factor in usual.stage_factors.items() if key[0] == "control"}
+    edge = mapped(replace(usual, stage_factors={**usual.stage_factors, **apart}))
     assert edge.points[0].word == "not settled"
+    assert edge.points[0].reason.startswith("within the noise floor of shares of 20")
+
+
+def with_solver() -> World:
+    """The fast solver, with a share of 78 %, where everything on trial has another."""
+    usual = made(SHARES)
+    cells = [
+        one.model_copy(update={"id": f"b-{one.id}", "variant": {"eps": "two"}, "beyond": True})
+        for one in usual.cells[:-1]
+    ]
+    share = {(f"b-{p}-{v}", stage): 0.78 / 0.22 for p, v in PLACES for stage in ("propagator", "propagator.backward")}
+    return replace(
+        usual,
+        cells=[*usual.cells[:-1], *cells, usual.cells[-1]],
+        stage_factors={**usual.stage_factors, **share},
+    )
+
+
+def test_on_a_map_its_share_is_told_and_nothing_is_judged():
+    manifest, analysis = run(with_solver())
+    (found,) = analysis.maps
+    beyond = [point for point in found.points if point.word == "beyond"]
+    assert [point.share.point for point in beyond if point.share] == pytest.approx([0.78] * 4, abs=0.002)
+    assert {point.word for point in found.points} == {"beyond", "does not hold"}
+    assert found.nearest is not None and found.points[found.nearest].cell == "512-256"
+    told = markdown.document(view(manifest, analysis))
+    assert "holds nowhere of 4 points; nearest is 61" in told
+    assert "◆ Beyond the documents it is 78" in told
+    assert "◆ beyond the documents." in told
 
 
 def test_parts_that_name_one_stage_are_one_map():

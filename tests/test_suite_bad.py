@@ -66,7 +66,7 @@ BAD = {
     "a part that is a word": (
         "suite: a\ntitle: b\nparts: {one: two}\n",
         "3: parts.one: found 'two'; it takes a mapping with the keys system, size, mode, conditions, design, baseline, "
-        "against, also, factors, blocks, stages, memory, confirm, reads, map, timeout_s, expect",
+        "against, also, beyond, factors, blocks, stages, memory, confirm, reads, map, timeout_s, expect",
     ),
     "name of a part": (
         "suite: a\ntitle: b\nparts:\n  ../up: {system: sem, design: pair, against: all_on}\n",
@@ -122,7 +122,7 @@ BAD = {
     ),
     "unknown system": (
         PAIR.replace("plan_helpers:SYSTEM", "semm"),
-        "3: system: no system 'semm'; this installation offers sem, sem_propagator",
+        "3: system: no system 'semm'; nearest is 'sem'",
     ),
     "system in no module": (
         PAIR.replace("plan_helpers:SYSTEM", "nowhere.at_all:SYSTEM"),
@@ -219,6 +219,18 @@ BAD = {
     "grid with against": (
         GRID + "against: all_on\n",
         "5: against: found against; grid takes factors, also adds variants to any design",
+    ),
+    "beyond, but of the design": (
+        PAIR + "beyond:\n- {method: cg}\n- all_on\n",
+        "8: beyond: the same cell as 'all_on' of the design; leave it out, or name what goes beyond it",
+    ),
+    "beyond, but the baseline": (
+        PAIR + "beyond: {edge: hard}\n",
+        "6: beyond: the same cell as 'status_quo' of the design; leave it out, or name what goes beyond it",
+    ),
+    "an unknown level beyond": (
+        PAIR + "beyond: {method: native}\n",
+        "6: beyond.method: no level 'native'; sem offers cg, cocg, direct",
     ),
     "nothing varied": (ONE, "4: design: an empty design: nothing is varied; one_at_a_time takes factors"),
     "a factor of one level": (

@@ -1,5 +1,7 @@
 """A claim gets the word its numbers earn: judged on runs with planted times, probes and faults."""
 
+import dataclasses
+
 import pytest
 from analysis_helpers import World, factorial_cells
 from claims_helpers import FACTORS, claim, cost, judged, world
@@ -80,8 +82,10 @@ def test_a_share_counts_both_directions_of_its_stage(stated, expected, nearest):
     found = judged(world(stages=STAGES), claim("about", stated, 3, metric="share", stage="propagator"))
     assert found.verdict == expected
     assert found.measured.point == pytest.approx(80)
-    noise = 1 + floor(world(stages=STAGES))
-    assert found.defended == pytest.approx({"low": 80 / noise, "high": 80 * noise}.get(nearest, 80))
+    made = world(stages=STAGES)
+    noise = 1 + analyse_lines(made.manifest, made.lines).parts[0].share_floors["propagator"]
+    ends = {"low": 400 / noise / (1 + 4 / noise), "high": 400 * noise / (1 + 4 * noise)}
+    assert found.defended == pytest.approx(ends.get(nearest, 80))
     assert (found.cell, found.stage) == ("base", "propagator")
 
 
@@ -89,8 +93,35 @@ def floored(value: float, **about) -> ClaimVerdict:
     """A reduction or share of about `value` %, in a part with a noise floor of 4.9 %."""
     share = {"encoder": 1 - value / 100, "propagator": value / 100}
     made = world(times=lambda one: 0.01 * (1 - value / 100 * (one.id == "matrix=cached")), stages=share)
-    part = analyse_lines(made.manifest, made.lines).parts[0].model_copy(update={"floor": 0.049})
+    floors = {"floor": 0.049, "share_floors": {}}
+    part = analyse_lines(made.manifest, made.lines).parts[0].model_copy(update=floors)
     return judge(claim(**about), [part], made.plan)
+
+
+def test_a_share_must_clear_the_noise_floor_of_shares_and_no_other():
+    """74 % against 78 +- 3: settled where the controls' own shares agree, however far apart their times are."""
+    made = world(stages={"encoder": 0.26, "propagator": 0.74})
+    part = analyse_lines(made.manifest, made.lines).parts[0]
+    about = claim(**ABOUT_SHARE, stated=78)
+
+    def given(**floors) -> ClaimVerdict:
+        return judge(about, [part.model_copy(update={"floor": 0.5, **floors})], made.plan)
+
+    assert given(share_floors={"encoder": 0.5, "propagator": 0.02}).verdict == "refuted"
+    found = given(share_floors={"propagator": 0.2})
+    assert found.verdict == "inconclusive"
+    assert found.reason == "within the noise floor of shares of 20.0%: without it refuted"
+    assert "within the noise floor of 50.0%" in given(share_floors={}).reason
+
+
+def test_the_floor_of_shares_is_what_the_controls_odds_differ_by():
+    """The control's propagator takes 10 % more time beside the rest: so do the odds of its share, of either stage."""
+    equal = world(stages={"encoder": 0.6, "propagator": 0.4})
+    control = next(cell.id for cell in equal.cells if cell.control)
+    slower = dataclasses.replace(equal, stage_factors={(control, "propagator"): 1.1})
+    floors = [analyse_lines(made.manifest, made.lines).parts[0].share_floors for made in (equal, slower)]
+    assert max(floors[0].values()) < 0.02
+    assert floors[1] == pytest.approx({"encoder": 0.1, "propagator": 0.1}, abs=0.02)
 
 
 ABOUT_SHARE = {"relation": "about", "tolerance": 3, "metric": "share", "stage": "propagator"}
@@ -105,8 +136,8 @@ ABOUT_SHARE = {"relation": "about", "tolerance": 3, "metric": "share", "stage": 
         (1, CACHED | {"stated": 10}, "refuted"),
         (11.8, CACHED | {"stated": 78}, "refuted"),
         (11.8, ABOUT_SHARE | {"stated": 78}, "refuted"),
-        (74, ABOUT_SHARE | {"stated": 78}, "inconclusive"),
-        (80, ABOUT_SHARE | {"stated": 78}, "inconclusive"),
+        (74.5, ABOUT_SHARE | {"stated": 78}, "inconclusive"),
+        (80.5, ABOUT_SHARE | {"stated": 78}, "inconclusive"),
     ],
 )
 def test_a_word_on_a_time_must_clear_the_noise_floor_of_its_part(value, about, expected):
@@ -123,7 +154,8 @@ def test_an_interval_is_widened_by_the_floor_on_both_sides_and_a_counter_by_none
     gain = widened("reduction", Interval(point=10.75, low=10.5, high=11, n=6), 0.049)
     assert (gain.low, gain.point, gain.high) == pytest.approx((100 - 89.5 * 1.049, 10.75, 100 - 89 / 1.049))
     share = widened("share", Interval(point=50, low=40, high=60, n=6), 0.25)
-    assert (share.low, share.high) == (32, 75)
+    assert (share.low, share.high) == pytest.approx((100 * 40 / 115, 75 / 1.15))
+    assert widened("share", Interval(point=100, low=100, high=100, n=6), 0.25).high == 100
     count = Interval(point=5, low=5, high=5, n=1)
     assert widened("probe", count, 0.25) == widened("probe_change", count, 0.25) == count
     probes = world(probes={"base": {"iterations": 4.0}})

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import pytest
 from analysis_helpers import World, cell
-from claims_helpers import claim, judged
+from claims_helpers import claim, judged, world
 
-from harness.records import Outcome
+from harness.claims.address import widened
+from harness.records import Interval, Outcome
 
 
 def methods(**changes) -> World:
@@ -116,3 +118,31 @@ def test_a_switch_or_cell_the_plan_does_not_know_is_untested_not_an_error():
     for unknown in ({"changes": {"colour": "red"}}, {"changes": {"pre": "ilu"}}, {"cell": "all_on"}):
         found = judged(methods(), claim(**ITERATIONS, **unknown))
         assert (found.verdict, found.reason) == ("untested", "the suite plans no such cell")
+
+
+@pytest.mark.parametrize(
+    ("start", "changes", "times"),
+    [
+        ({}, {"matrix": "cached"}, 0.5),
+        ({"matrix": "cached"}, {"matrix": "rebuild"}, 2),
+        ({"kernels": "fused"}, {"kernels": "eager", "matrix": "cached"}, 0.625),
+    ],
+)
+def test_a_ratio_is_of_any_two_cells_the_baseline_among_them(start, changes, times):
+    """Times are 1, 0.5 where the matrix is cached, 0.8 where the kernels are fused."""
+    about = {"relation": "about", "stated": times, "tolerance": times / 5, "unit": "times", "metric": "ratio"}
+    found = judged(world(), claim(start=start, changes=changes, **about))
+    assert found.verdict == "supported"
+    assert found.measured.point == pytest.approx(times, rel=0.005)
+    assert found.trials == pytest.approx([times] * 6, rel=0.02)
+
+
+def test_a_ratio_is_widened_by_the_noise_floor_and_is_no_counter():
+    assert widened("ratio", Interval(point=4, low=3.8, high=4.2, n=6), 0.05) == Interval(
+        point=4, low=3.8 / 1.05, high=4.2 * 1.05, n=6
+    )
+    found = judged(
+        world(),
+        claim("at_least", 1.5, unit="times", metric="ratio", start={"matrix": "cached"}, changes={"matrix": "rebuild"}),
+    )
+    assert not found.counted

@@ -69,6 +69,18 @@ def test_what_nothing_tested_is_counted_with_what_would_and_an_old_word_is_never
     assert f"earlier supported, by {OLD}" in elsewhere
 
 
+def test_decided_claims_come_first_a_line_each_and_what_arithmetic_supports_is_counted(tmp_path: Path) -> None:
+    lost = GAIN.split("claims:\n")[1].replace("paper.gain", "paper.lost").replace("stated: 15", "stated: 60")
+    text = ARITHMETIC.replace("stated: 104", "stated: 103") + lost
+    stored(given(text), tmp_path, OLD)
+    told = said(tmp_path, text, fold=True).splitlines()
+    assert told[0].split()[0] == "document" and told[1].split() == ["paper.md", "1", "0", "2", "0", "0", "0", "3"]
+    assert [line.split()[2] for line in told if "stated" in line] == ["paper.lost", "paper.gain"]
+    assert "● supported  1 claim by arithmetic; semh verdicts --all lists them" in told
+    assert not any("It is faster." in line for line in told)
+    assert sum("It is faster." in line for line in said(tmp_path, text).splitlines()) == 3
+
+
 def test_a_smoke_run_never_hides_an_earned_word(tmp_path: Path) -> None:
     stored(given(), tmp_path, OLD)
     stored(given(preset="smoke", trials=2), tmp_path, NEW)

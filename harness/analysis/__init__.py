@@ -16,7 +16,7 @@ import numpy as np
 from harness.analysis.cells import summarise
 from harness.analysis.confirm import confirmed
 from harness.analysis.contrasts import compared, contrast, exclusions, pair_all, undisturbed
-from harness.analysis.controls import control_interval, controls
+from harness.analysis.controls import control_interval, controls, share_floors
 from harness.analysis.dead import dead_switches
 from harness.analysis.effects import effects
 from harness.analysis.evidence import Evidence, Lines, gather, harness_share
@@ -30,6 +30,7 @@ from harness.analysis.steps import steps
 from harness.claims.ledger import matching, read_ledger
 from harness.claims.verdict import judge
 from harness.claims.where import located
+from harness.errors import StoreError, SuiteError
 from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Process
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.stats import margin as margins
@@ -40,7 +41,21 @@ from harness.store import RunFolder
 def analyse(folder: RunFolder) -> Analysis:
     manifest = folder.manifest()
     lines = {process.number: folder.lines(process.number) for process in manifest.processes}
-    return analyse_lines(manifest, lines)
+    return analyse_stored(folder, manifest, lines)
+
+
+def analyse_stored(folder: RunFolder, manifest: Manifest, lines: Lines) -> Analysis:
+    """A run keeps the ledger it was given, and an old one may be of a form that is no longer read."""
+    try:
+        return analyse_lines(manifest, lines)
+    except SuiteError as error:
+        made = f"version {manifest.environment.versions.get('semh', 'unknown')}"
+        revision = f", revision {manifest.environment.revision}" if manifest.environment.revision else ""
+        raise StoreError(
+            f"{folder.path}/manifest.json: the ledger this run was given is of a form no longer read ({error}); the "
+            f"semh that measured it would do ({made}{revision}), and `semh verdicts` judges its numbers by the present "
+            "ledger"
+        ) from None
 
 
 def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
@@ -85,6 +100,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         noise_known=not unknown,
         control=control,
         floor=floor,
+        share_floors=share_floors(evidence),
         canary=canary,
         canary_spread=noise.canary_spread(blocks),
         detectable=None,

@@ -116,15 +116,18 @@ def _stages(evidence: Evidence, staged: Sequence[Timed]) -> Iterator[StageTime]:
 
 
 def _stage_shares(evidence: Evidence, staged: Sequence[Timed]) -> dict[str, tuple[float, ...]]:
-    return {
-        name: tuple(_trial_medians(staged, _share(name, name + BACKWARD))) for name in _stage_names(evidence, staged)
-    }
+    return {name: tuple(_trial_medians(staged, share_of(name))) for name in _stage_names(evidence, staged)}
 
 
 def _stage_names(evidence: Evidence, staged: Sequence[Timed]) -> list[str]:
     """Stages in the pipeline's order."""
     found = {key.removesuffix(BACKWARD): None for _, sample in staged for key in sample.stages or {}}
     return sorted(found, key=lambda name: (*evidence.part.stages, *found).index(name))
+
+
+def share_of(stage: str) -> Read:
+    """Of a call, forward and backward."""
+    return _share(stage, stage + BACKWARD)
 
 
 def _stage_s(key: str) -> Read:

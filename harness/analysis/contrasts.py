@@ -62,6 +62,7 @@ def contrast(
         part=evidence.part.name,
         cell=cell.id,
         baseline=cell.baseline,
+        beyond=cell.beyond,
         changes=changes(evidence, cell),
         verdict=word,
         reason=reason,

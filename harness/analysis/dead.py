@@ -22,7 +22,11 @@ def dead_switches(evidence: Evidence, found: Found, summaries: Summaries) -> tup
 
 
 def _dead(switch: str, evidence: Evidence, found: Found, summaries: Summaries) -> bool:
-    measured = [c for c in evidence.part.cells if not c.control and summaries[c.id].outcome == "measured"]
+    measured = [
+        cell
+        for cell in evidence.part.cells
+        if not (cell.control or cell.beyond) and summaries[cell.id].outcome == "measured"
+    ]
     compared = [
         (one, other)
         for one, other in itertools.combinations(measured, 2)

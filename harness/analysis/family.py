@@ -6,7 +6,9 @@
 
 The family is declared beforehand: all contrasts of the run (`family: run`) or of each part (`family: part`), whole
 calls and stages alike. What could not have been called (no numbers, wrong outputs, noise of unknown size) does not
-count. Claims are few and declared one by one; they keep a rule of their own.
+count. Contrasts of cells beyond the design (`beyond`) are a family of their own: however many there are, and whatever
+they show, the word for what is on trial stays the same. Claims are few and declared one by one; they keep a rule of
+their own.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def judged_parts(parts: Sequence[PartAnalysis], plan: Plan) -> tuple[PartAnalysi
 
 def _together(parts: Sequence[PartAnalysis], margin: float) -> Iterable[PartAnalysis]:
     contrasts = [one for part in parts for one in (*part.contrasts, *part.stage_contrasts)]
-    size = family_size(contrasts)
+    size = family_size([one for one in contrasts if not one.beyond])
     judged_ones = iter(judged(contrasts, margin))
     for part in parts:
         update = {
@@ -52,7 +54,13 @@ def family_size(contrasts: Sequence[Contrast]) -> int:
 
 
 def judged(contrasts: Sequence[Contrast], margin: float) -> list[Contrast]:
-    """The same contrasts in the same order, called as one family."""
+    """The same contrasts in the same order, those on trial called as one family and those beyond as another."""
+    families = {beyond: iter(_called_together(contrasts, margin, beyond=beyond)) for beyond in (False, True)}
+    return [next(families[one.beyond]) for one in contrasts]
+
+
+def _called_together(every: Sequence[Contrast], margin: float, *, beyond: bool) -> list[Contrast]:
+    contrasts = [one for one in every if one.beyond == beyond]
     size = family_size(contrasts)
     p = [one.p_value if one.p_value is not None else 1.0 for one in contrasts if one.verdict in CALLED]
     corrected = adjusted(p)

@@ -2,7 +2,8 @@
 
 The claim is the one of the run that states about which share of a call the stage takes (metric `share`, of a part's
 baseline); a headline comes before others. Every point is judged as the claim itself would be judged there. A cell that
-did not give its share, or gave other numbers than the oracle, is no point of any rank: neither largest nor nearest.
+did not give its share, or gave other numbers than the oracle, is no point of any rank: neither largest nor nearest. At
+a cell beyond what is on trial the share is told and nothing is judged, and no such point is the nearest.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def _point(
     summary = next(summary for summary in analysis.cells if summary.cell == cell.id)
     reason = _unfit(stage, summary)
     share = None if reason else t_interval(summary.stage_shares[stage])
-    word: MapWord = "not measured" if reason else "not settled"
-    if claim is not None and share:
+    word: MapWord = "beyond" if cell.beyond else "not measured" if reason else "not settled"
+    if claim is not None and share and not cell.beyond:
         address = Address(suite=plan.suite, part=part.name, metric="share", stage=stage)
         judged = judge_place(claim, address, Place(cell, cell, ""), analysis, plan)
         word, reason = WORDS.get(judged.word, word), judged.reason
@@ -122,5 +123,9 @@ def _together(one: str, other: str, facts: Sequence[Mapping[str, Value]]) -> boo
 
 
 def _nearest(stated: float, points: Sequence[MapPoint]) -> int | None:
-    known = [(abs(point.share.point - stated), place) for place, point in enumerate(points) if point.share]
+    known = [
+        (abs(point.share.point - stated), place)
+        for place, point in enumerate(points)
+        if point.share and point.word != "beyond"
+    ]
     return min(known)[1] if known else None

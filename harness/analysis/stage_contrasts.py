@@ -84,6 +84,7 @@ def _contrast(
         part=evidence.part.name,
         cell=cell.id,
         baseline=cell.baseline,
+        beyond=cell.beyond,
         stage=stage,
         direction=direction,
         changes=changes(evidence, cell),

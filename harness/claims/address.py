@@ -14,7 +14,9 @@ from harness.lookup import baselines, changed, growing
 from harness.records import Cell, CellSummary, Contrast, Growth, Interval, Part, PartAnalysis, Value
 from harness.stats.interval import ratio_interval, t_interval
 
-TIMED = ("share", "reduction", "growth")
+COMPARED = ("reduction", "ratio")
+"""Metrics that set the times of two cells against each other."""
+TIMED = ("share", *COMPARED, "growth")
 """Metrics that come from a clock: a noisy machine touches these, and only these."""
 
 
@@ -47,6 +49,8 @@ class Reading:
     """The noise floor it must clear, where that is not its part's."""
     slack: float | None = None
     """What the noise floor can do to it, where that is not told by the floor itself."""
+    bound: str = "the noise floor"
+    """What it must clear, in words."""
 
 
 def places(address: Address, part: Part) -> list[Place]:
@@ -128,15 +132,15 @@ def read(address: Address, place: Place, analysis: PartAnalysis) -> Reading:
     assert cell is not None
     assert start is not None
     if address.metric == "share":
-        return _share(address, _summary(analysis, cell))
-    if address.metric == "reduction":
-        return _reduction(cell, start, analysis)
+        return _share(address, _summary(analysis, cell), analysis.share_floors)
+    if address.metric in COMPARED:
+        return _compared(address.metric, cell, start, analysis)
     if address.metric in GROWN:
         return _growth(address, cell, analysis)
     return _probe(address, _summary(analysis, cell), _summary(analysis, start))
 
 
-def _share(address: Address, summary: CellSummary) -> Reading:
+def _share(address: Address, summary: CellSummary, floors: Mapping[str, float]) -> Reading:
     shares = summary.stage_shares.get(address.stage or "")
     if not shares:
         return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
@@ -145,17 +149,23 @@ def _share(address: Address, summary: CellSummary) -> Reading:
         f"other work on the machine disturbed over half the stage timings of {summary.name}; all of them are used, so "
         "the share is shown but not called"
     )
-    return Reading(t_interval(percent), percent, doubt=disturbed if summary.degraded else "")
+    doubt = disturbed if summary.degraded else ""
+    floor = floors.get(address.stage or "")
+    if floor is None:
+        return Reading(t_interval(percent), percent, doubt=doubt)
+    return Reading(t_interval(percent), percent, doubt=doubt, floor=floor, bound="the noise floor of shares")
 
 
-def _reduction(cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
+def _compared(metric: str, cell: Cell, start: Cell, analysis: PartAnalysis) -> Reading:
     compared = [one for one in (_contrast(analysis, cell), _contrast(analysis, start)) if one is not None]
     ratios = _ratios(cell, start, analysis)
     if not ratios:
         return Reading(None, note="no finished trial holds both cells")
+    interval = ratio_interval(np.log(ratios).tolist())
+    as_reduction = metric == "reduction"
     return Reading(
-        reduced(ratio_interval(np.log(ratios).tolist())),
-        tuple(100 * (1 - ratio) for ratio in ratios),
+        reduced(interval) if as_reduction else interval,
+        tuple(100 * (1 - ratio) if as_reduction else ratio for ratio in ratios),
         note="; ".join(one.reason for one in compared if one.clock == "cpu"),
         doubt="; ".join(one.reason for one in compared if one.degraded),
     )
@@ -181,29 +191,35 @@ def reduced(ratio: Interval) -> Interval:
 
 
 def widened(metric: str, interval: Interval, floor: float) -> Interval:
-    """The interval with the noise floor f on both sides, in %; of a growth with its slack.
+    """The interval with the noise floor f on both sides, of a reduction or share in %; of a growth with its slack.
 
-    A floor is a time ratio of equals, so it acts on what a clock gave: with the time ratio r = 1 - reduction / 100 in
-    [r_low, r_high] the reduction lies in 100 (1 - r_high (1 + f)) to 100 (1 - r_low / (1 + f)); a share s in
-    [s_low, s_high] lies in s_low / (1 + f) to s_high (1 + f). A counter has no floor.
+    A floor is a time ratio of equals, so it acts on what a clock gave: a time ratio r in [r_low, r_high] lies in
+    r_low / (1 + f) to r_high (1 + f), and with r = 1 - reduction / 100 the reduction in 100 (1 - r_high (1 + f)) to
+    100 (1 - r_low / (1 + f)). Of a share s it acts on the odds s / (1 - s): from those of the low end / (1 + f) to
+    those of the high end (1 + f), with the floor of shares where the controls tell one. A counter has no floor.
     """
     if metric not in TIMED:
         return interval
-    low, high = interval.low / (1 + floor), interval.high * (1 + floor)
-    if metric == "growth":
-        low, high = interval.low - floor, interval.high + floor
-    if metric == "reduction":
-        low, high = 100 - (100 - interval.low) * (1 + floor), 100 - (100 - interval.high) / (1 + floor)
+    low, high = interval.low, interval.high
+    match metric:
+        case "share":
+            low, high = 100 * low / (100 + floor * (100 - low)), 100 * high * (1 + floor) / (100 + floor * high)
+        case "growth":
+            low, high = low - floor, high + floor
+        case "reduction":
+            low, high = 100 - (100 - low) * (1 + floor), 100 - (100 - high) / (1 + floor)
+        case _:
+            low, high = low / (1 + floor), high * (1 + floor)
     return interval.model_copy(update={"low": low, "high": high})
 
 
 def _ratios(cell: Cell, start: Cell, analysis: PartAnalysis) -> list[float]:
     """time(cell) / time(start) per trial; two cells that are no baseline are compared through theirs."""
     ours, theirs = _contrast(analysis, cell), _contrast(analysis, start)
-    if ours is None or (theirs is None and start.id != cell.baseline):
-        return []
+    if ours is None:
+        return [1 / ratio for ratio in theirs.trials] if theirs is not None and cell.id == start.baseline else []
     if theirs is None:
-        return list(ours.trials)
+        return list(ours.trials) if start.id == cell.baseline else []
     below = dict(zip(theirs.trial_numbers, theirs.trials, strict=True))
     above = dict(zip(ours.trial_numbers, ours.trials, strict=True))
     return [above[number] / below[number] for number in above if number in below]
@@ -233,9 +249,9 @@ def _summary(analysis: PartAnalysis, cell: Cell) -> CellSummary:
 
 def guarded_cells(address: Address, place: Place, analysis: PartAnalysis) -> Sequence[CellSummary]:
     """Every cell the number leans on: if one failed or gives other numbers, so does the claim."""
-    compares = address.metric in ("reduction", "probe_change")
+    compares = address.metric in (*COMPARED, "probe_change")
     cells = [cell for cell in (place.cell, place.start if compares else None) if cell is not None]
-    ids = {cell.id for cell in cells} | ({cell.baseline for cell in cells} if address.metric == "reduction" else set())
+    ids = {cell.id for cell in cells} | ({cell.baseline for cell in cells} if address.metric in COMPARED else set())
     if address.metric in GROWN:
         ids = set(place.grown)
     return [summary for summary in analysis.cells if summary.cell in ids]

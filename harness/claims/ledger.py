@@ -35,7 +35,7 @@ LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
 
 Kind = Literal["arithmetic", "numeric", "measured", "external"]
 Relation = Literal["at_least", "at_most", "about", "within"]
-Metric = Literal["share", "reduction", "probe", "probe_change", "growth", "memory_growth"]
+Metric = Literal["share", "reduction", "ratio", "probe", "probe_change", "growth", "memory_growth"]
 NEEDS: dict[str, str] = {"share": "stage", "probe": "probe", "probe_change": "probe"}
 """Metric -> the key of an address it cannot do without."""
 
@@ -56,6 +56,7 @@ class Address(Spec):
 
     share         stage's share of the time of all stages, both directions, in %
     reduction     1 - time(cell) / time(start), in %; the start is the baseline, or the cell described by `start`
+    ratio         time(cell) / time(start), the start as for a reduction
     probe         a probe's reading in the cell, times `scale`
     probe_change  1 - reading(cell) / reading(start), in %
     growth        exponent of the time in the one size that the part varies, of a stage (forward) or the whole call

@@ -10,9 +10,9 @@ With the 95 % interval [low, high] of the measured value, the stated value s and
 
 The noise floor of its part is what two equal cells differed by, and an interval over trials does not hold it: what
 layout or order does to a cell is the same in every trial. So a clock's number must clear the floor: [low, high] above
-is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured. That
-is why a claim may be judged on a host too noisy to call ratios by the margin (78 % against 12 is no matter of 7 % of
-noise), as long as the noise is known.
+is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured. A share
+has a floor of its own, for what slows a call slows all of its stages. That is why a claim may be judged on a host too
+noisy to call ratios by the margin (78 % against 12 is no matter of 7 % of noise), as long as the noise is known.
 `defended` is the strongest value the widened interval supports: its low end for at_least, its high end for at_most, the
 value in it nearest to what is stated otherwise; nothing where the numbers were not fit to judge by.
 
@@ -164,9 +164,9 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
     floor = (analysis.floor or 0.0) if reading.floor is None else reading.floor
     fit = widened(address.metric, reading.interval, floor if reading.slack is None else reading.slack)
     given, bare = word(claim, fit), word(claim, reading.interval)
-    within = f"within the noise floor of {floor:.1%}: without it {bare}" if given != bare else ""
+    within = f"within {reading.bound} of {floor:.1%}: without it {bare}" if given != bare else ""
     if address.metric in TIMED and not analysis.stable and given != "inconclusive" and not within:
-        within = f"a noisy host, but it clears the noise floor of {floor:.1%}"
+        within = f"a noisy host, but it clears {reading.bound} of {floor:.1%}"
     return Judged(place, given, reading, "; ".join(filter(None, (within, reading.note))), fit)
 
 

@@ -64,11 +64,13 @@ def verdicts(
             help="supported, refuted, qualified, inconclusive, invalid or untested; may be repeated",
         ),
     ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every claim, with its statement and why")] = False,
     json_: Annotated[bool, typer.Option("--json", help="as JSON, with every field")] = False,
 ) -> None:
     """Show the state of the whole ledger over all runs in results/: the newest verdict of every claim.
 
-    Claims that nothing has tested are counted, and listed with --word untested.
+    First the counts of every document, then what is decided, a line each. Claims that arithmetic supports and those
+    that nothing has tested are counted. --all and --word list claims with their statements and reasons.
     """
     from harness.claims.ledger import ledger_texts, read_ledger
     from harness.report.terminal_verdicts import verdict_tables
@@ -79,7 +81,7 @@ def verdicts(
     if json_:
         typer.echo(state.model_copy(update={"claims": shown}).model_dump_json(indent=1))
         return
-    show_all(list(verdict_tables(state, shown, fold=not word)))
+    show_all(list(verdict_tables(state, shown, fold=not (word or all_))))
 
 
 def suites() -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.analysis import analyse_lines
+from harness.analysis import analyse_stored
 from harness.analysis.evidence import Evidence, Lines, gather
-from harness.errors import StoreError, SuiteError
 from harness.records import Analysis, Cell, CellSummary, Contrast, Manifest
 from harness.store import RunFolder
 
@@ -44,7 +43,4 @@ def side(folder: RunFolder) -> Side:
     manifest = folder.manifest()
     lines: Lines = {process.number: folder.lines(process.number) for process in manifest.processes}
     evidence = {part.name: gather(manifest, lines, part) for part in manifest.plan.parts}
-    try:
-        return Side(manifest, analyse_lines(manifest, lines), evidence)
-    except SuiteError as error:
-        raise StoreError(f"{folder.name}: the ledger it was given is of a form no longer read ({error})") from None
+    return Side(manifest, analyse_stored(folder, manifest, lines), evidence)

@@ -39,7 +39,10 @@ Lines = Mapping[int, Sequence[Line]]
 Keyed = Iterator[tuple[Sequence[Scalar], Record]]
 
 CELL: dict[str, Kind] = {"part": "text", "cell": "text", "name": "text"}
-PLANNED: dict[str, Kind] = {**CELL, "baseline": "text", "control": "truth", "variant": "text", "conditions": "text"}
+PLANNED: dict[str, Kind] = {
+    **{**CELL, "baseline": "text", "control": "truth", "beyond": "truth"},
+    **{"variant": "text", "conditions": "text"},
+}
 NESTED = ("probes", "stages", "stage_sizes", "limits", "counters", "stage_shares")
 LISTS = (
     *("cells", "contrasts", "stage_contrasts", "effects", "shapley", "steps", "half_normals", "readings"),
@@ -203,8 +206,9 @@ def _of_cells(run: Told) -> Iterator[Table]:
 def _planned(run: Told, part: str, summary: CellSummary) -> tuple[Scalar, ...]:
     cell = run.cells.get((part, summary.cell))
     if cell is None:
-        return (part, summary.cell, summary.name, None, None, None, None)
-    return (*run.key(part, cell.id), cell.baseline, cell.control, as_json(cell.variant), as_json(cell.conditions))
+        return (part, summary.cell, summary.name, *[None] * 5)
+    told = (cell.baseline, cell.control, cell.beyond, as_json(cell.variant), as_json(cell.conditions))
+    return (*run.key(part, cell.id), *told)
 
 
 def _of_samples(run: Told) -> Iterator[Table]:

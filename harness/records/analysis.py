@@ -118,6 +118,8 @@ class Contrast(Record):
     part: str
     cell: str
     baseline: str
+    beyond: bool = False
+    """Of a cell beyond what the suite puts on trial: those of a run, or of a part, are a family of their own."""
     changes: dict[str, tuple[str, str]]
     """switch -> (baseline's level, this cell's level)."""
     ratio: Interval | None
@@ -239,6 +241,8 @@ class PartAnalysis(Record):
     """A/A ratio; pooled where a baseline has several controls."""
     floor: float | None
     """Larger absolute end of the control's interval, as |ratio - 1|."""
+    share_floors: dict[str, float] = {}
+    """Stage -> the same of its share of a call; without a stage whose control was not timed."""
     canary: Interval | None
     """Second canary reading of a block over the first."""
     canary_spread: float | None

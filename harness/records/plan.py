@@ -28,6 +28,9 @@ class Cell(Record):
     """Id of the cell this one is compared with: the baseline variant under the same conditions (maybe itself)."""
     control: bool = False
     """A second copy of the baseline (A/A)."""
+    beyond: bool = False
+    """Beyond what the suite puts on trial: measured in the same trials, judged apart, part of no effect, and of a claim
+    only where it names the cell."""
     merged: tuple[str, ...] = ()
     """Names of planned cells that are this very cell because a switch does not apply in them."""
     merged_variants: tuple[dict[str, str], ...] = ()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness.records.base import Interval, Record, Value
 
-MapWord = Literal["holds", "does not hold", "not settled", "not measured"]
+MapWord = Literal["holds", "does not hold", "not settled", "not measured", "beyond"]
 
 
 class MapPoint(Record):
@@ -17,7 +17,7 @@ class MapPoint(Record):
     share: Interval | None
     """A plain fraction, of the sum of all stages, both directions."""
     word: MapWord
-    """Of the stated share."""
+    """Of the stated share; `beyond` of a cell that is not on trial, where the share was measured and nothing judged."""
     reason: str = ""
 
 

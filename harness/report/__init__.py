@@ -33,5 +33,6 @@ def render(folder: RunFolder, reports: Path, tables: Sequence[Written] = ()) -> 
 
 def figures(report: Report) -> list[Figure]:
     """Those of the sections. A claim's dots stand in the page alone; its readings are written out beside them."""
-    blocks = (block for section in (*report.answers, *report.sections) for block in section.blocks)
+    sections = (*report.answers, *report.sections)
+    blocks = (*filter(None, [report.beyond]), *(block for section in sections for block in section.blocks))
     return [item for block in blocks for item in block.items if isinstance(item, Figure)]

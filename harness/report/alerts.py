@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from harness.command import command
 from harness.records import PartAnalysis, Plan
-from harness.report import words
+from harness.report import numbers, words
 from harness.report.lookup import Run
 from harness.report.shown import Alert
 from harness.report.text import label, plain, safe
+
+LARGER = {"quick": "full", "full": "rigorous"}
+"""Preset -> the next with more trials."""
 
 
 def alerts(run: Run) -> Iterator[Alert]:
@@ -37,7 +40,9 @@ def alerts(run: Run) -> Iterator[Alert]:
 def _hosts(run: Run) -> Iterator[Alert]:
     """One alert for the parts whose noise is of unknown size, one for those that are known to be noisy."""
     plan, parts = run.manifest.plan, [part for part in run.analysis.parts if not part.stable]
-    more = _command(plan, preset=plan.preset if plan.preset == "rigorous" else "full")
+    larger = LARGER.get(plan.preset)
+    more = _command(plan, preset=larger) if larger else "semh doctor"
+    would = "On a quiet machine, more trials say more:" if larger else "More trials do not help; what disturbs it may:"
     for known, title, advice in (
         (False, "Ratios are not called{}: unstable host", "Ratios are shown with their intervals, but none is called."),
         (True, "A noisy host{}", "Ratios are called, and claims judged, only where they clear the noise floor."),
@@ -45,9 +50,19 @@ def _hosts(run: Run) -> Iterator[Alert]:
         told = [part for part in parts if part.noise_known == known]
         named = words.listed([label(part.part) for part in told])
         which = "" if len(told) == len(run.analysis.parts) else f" in {named}"
-        reasons = (*_why_unstable(told), f"{advice} On a quiet machine, more trials say more:")
+        why = _floors(told, plan) if known else _why_unstable(told)
+        reasons = (*why, f"{advice} {would}")
         if told:
             yield Alert(title.format(which), reasons, more)
+
+
+def _floors(parts: Sequence[PartAnalysis], plan: Plan) -> Iterator[str]:
+    """All in one sentence; what is noisy for another reason has its own."""
+    above = [part for part in parts if part.floor is not None and part.floor > plan.margin]
+    if above:
+        told = words.listed(f"{label(part.part)} {numbers.share(part.floor or 0.0)}" for part in above)
+        yield f"Noise above the margin of {numbers.share(plan.margin)}: {told}."
+    yield from _why_unstable([part for part in parts if part not in above])
 
 
 def _command(plan: Plan, **changes: str | None) -> str:

@@ -108,7 +108,7 @@ def _times(part: PartAnalysis, run: Run) -> Table:
     )
     rows = tuple(
         (
-            Entry(label(cell.name)),
+            _named(cell, run),
             Entry(numbers.with_interval(cell.time_s, factor) if cell.time_s else _outcome_word(cell)),
             Entry(str(cell.time_s.n) if cell.time_s else ""),
             *_against(cell, run),
@@ -133,7 +133,7 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
     )
     rows = tuple(
         (
-            Entry(label(cell.name)),
+            _named(cell, run),
             Entry(mark=SAMENESS_MARKS[cell.sameness]),
             *_error(cell.error, cell.tolerance),
             *(_error(cell.gradient_error, cell.gradient_tolerance) if gradients else ()),
@@ -143,6 +143,11 @@ def _outputs(plan: Part, part: PartAnalysis, run: Run) -> Table:
         if not run.is_control(cell)
     )
     return Table("What the outputs of every cell are worth", columns, rows)
+
+
+def _named(cell: CellSummary, run: Run) -> Entry:
+    beyond = run.is_beyond(cell)
+    return Entry(label(cell.name), note=f"{words.BEYOND_MARK.shape} {words.BEYOND_MARK.word}" if beyond else "")
 
 
 def _numeric(part: PartAnalysis, name: str) -> bool:

@@ -37,15 +37,29 @@ def effects_table(ordered: Sequence[Contrast], plan: Part, part: PartAnalysis, r
     return Table("Effects", columns, tuple(rows))
 
 
+def beyond_table(beyond: Sequence[Contrast], plan: Part, run: Run) -> Iterator[Table]:
+    """Apart from the documents' changes, which the words and effects of this part are about."""
+    under = bool(plan.varied_conditions)
+    if beyond:
+        columns = (Column("Change"), *((UNDER,) if under else ()), Column("Verdict"), *FIGURES)
+        rows = tuple(_row(each, run, under=under) for each in beyond)
+        yield Table(f"{words.BEYOND_MARK.shape} Beyond the documents, against the same baseline", columns, rows)
+
+
 def stage_tables(plan: Part, part: PartAnalysis, run: Run) -> Iterator[Table]:
     """Those that say something: decided themselves, or of a cell that is; the others folded."""
     decided = {contrast.cell for contrast in part.contrasts if contrast.verdict in DECIDED}
-    telling = [each for each in part.stage_contrasts if each.verdict in DECIDED or each.cell in decided]
-    others = [each for each in part.stage_contrasts if each not in telling]
+    tried = [each for each in part.stage_contrasts if not each.beyond]
+    telling = [each for each in tried if each.verdict in DECIDED or each.cell in decided]
+    others = [each for each in tried if each not in telling]
+    beyond = [each for each in part.stage_contrasts if each.beyond]
     if telling:
         yield _stage_table("Stages of what changed, against the same stage of the baseline", telling, plan, run)
     if others:
         yield _stage_table("Stages in which nothing was decided", others, plan, run, folded=True)
+    if beyond:
+        caption = f"{words.BEYOND_MARK.shape} Beyond the documents, stages against the same stage of the baseline"
+        yield _stage_table(caption, beyond, plan, run, folded=True)
 
 
 def _stage_table(caption: str, contrasts: Sequence[Contrast], plan: Part, run: Run, *, folded: bool = False) -> Table:

@@ -45,7 +45,7 @@ def edge_figures(plan: Part, part: PartAnalysis, run: Run) -> Iterator[Figure]:
         worth = [(where, found) for where, found in placed if len(found) > 2 and len({each.off for each in found}) > 1]
         for number, (where, found) in enumerate(worth[:DRAWN], 1):
             left_out = f" {DRAWN} of {len(worth)} sets of conditions are drawn." if len(worth) > DRAWN == number else ""
-            yield _figure(plan, measure, found, where, number, left_out)
+            yield _figure(plan, measure, found, where, number, left_out, run)
 
 
 def _measures(part: PartAnalysis, run: Run, plan: Part) -> Iterator[Measure]:
@@ -74,21 +74,26 @@ def _placed(cells: Sequence[CellSummary], measure: Measure, run: Run) -> Iterato
             yield Placed(cell, contrast, contrast.ratio.point, off)
 
 
-def _figure(plan: Part, measure: Measure, placed: list[Placed], where: str, number: int, left_out: str) -> Figure:
+def _figure(
+    plan: Part, measure: Measure, placed: list[Placed], where: str, number: int, left_out: str, run: Run
+) -> Figure:
     timed = sorted(placed, key=lambda each: (each.ratio, each.off))
     points, rows, best = [], [], math.inf
     for each in timed:
-        mark = _mark(each.cell)
+        mark = _mark(each.cell, run)
         on_edge = mark is words.MEASURED_MARK and _as_told(each.off) < best
         best = _as_told(each.off) if on_edge else best
         points.append(Point(_name(each), each.ratio, each.off, mark, on_edge))
         rows.append(_row(each, mark, on_edge=on_edge))
+    drawn = any(point.mark is words.BEYOND_MARK for point in points)
+    shape = words.BEYOND_MARK.shape
+    beyond = f" {shape} goes beyond the documents, and stands off the edge too." if drawn else ""
     return Figure(
         f"{measure.name}-{slug(plan.name)}" + (f"-{number}" if number > 1 else ""),
         f"Does a smaller {measure.word} cost time?" + (f" ({where})" if where else ""),
         "Lower left is better, the line is the baseline's time. The staircase joins the cells that no other cell beats "
         "in both; a cross is a cell whose outputs differ beyond its tolerance, or whose solver stopped short of its "
-        f"own, and stands off the edge.{left_out}",
+        f"own, and stands off the edge.{beyond}{left_out}",
         Scatter("time over the baseline's time (log axis)", f"{measure.axis} (log axis)", tuple(points), reference=1.0),
         _table(measure, tuple(rows)),
     )
@@ -99,11 +104,13 @@ def _as_told(off: float) -> float:
     return float(f"{off:.1e}")
 
 
-def _mark(cell: CellSummary) -> Mark:
+def _mark(cell: CellSummary, run: Run) -> Mark:
     unsolved = words.unsolved(cell)
     if cell.sameness == "broken":
         return words.BROKEN_MARK
-    return words.UNSOLVED_MARKS[unsolved.lower()] if unsolved else words.MEASURED_MARK
+    if unsolved:
+        return words.UNSOLVED_MARKS[unsolved.lower()]
+    return words.BEYOND_MARK if run.is_beyond(cell) else words.MEASURED_MARK
 
 
 def _row(each: Placed, mark: Mark, *, on_edge: bool) -> tuple[Entry, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from harness.records import Effect, Part, PartAnalysis, ShapleyShare, Step
 from harness.report import numbers, words
@@ -62,48 +61,3 @@ def main_effects_table(plan: Part, part: PartAnalysis) -> Iterator[Table]:
     if effects:
         columns = (Column("Main effect"), *((UNDER,) if under else ()), *FIGURES)
         yield Table(f"Main effects, {AVERAGED.get(plan.design, AVERAGED['full_factorial'])}", columns, rows)
-
-
-def interaction_tables(plan: Part, part: PartAnalysis) -> Iterator[Table]:
-    pairs = [effect for effect in part.effects if len(effect.factors) == 2]
-    for where, group in groupby(pairs, key=lambda each: words.conditions(each.conditions)):
-        made = _chains if plan.design == "fractional_factorial" else _matrix
-        yield made(list(group), part, where)
-
-
-def _chains(effects: list[Effect], part: PartAnalysis, where: str) -> Table:
-    rows = tuple(
-        (
-            Entry(" = ".join(words.product(pair) for pair in (effect.factors, *effect.aliases))),
-            *figures(effect, part),
-        )
-        for effect in effects
-    )
-    caption = (
-        "Interactions, as time ratios [95 % interval]: 1 where two changes multiply, below 1 where they help each "
-        "other; those joined by = cannot be told apart, and the ratio is the product of all of them"
-    )
-    columns = (Column("Interaction"), *FIGURES)
-    return Table(f"{caption}; {where}" if where else caption, columns, rows)
-
-
-def _matrix(pairs: list[Effect], part: PartAnalysis, where: str) -> Table:
-    names = list(dict.fromkeys(name for effect in pairs for name in effect.factors))
-    ratios = {frozenset(effect.factors): effect.ratio for effect in pairs}
-    rows = []
-    for place, first in enumerate(names[:-1]):
-        known = [ratios.get(frozenset((first, second))) if at > place else None for at, second in enumerate(names)]
-        shown = (Entry(numbers.with_interval(ratio) if ratio else "") for ratio in known[1:])
-        rows.append((Entry(label(first)), *shown))
-    seen = [effect.detectable for effect in pairs if effect.detectable is not None]
-    told = (("noise floor", part.floor), ("detectable at worst", max(seen, default=None)))
-    known_of_all = [f"{said} {numbers.share(share)}" for said, share in told if share is not None]
-    caption = "; ".join(
-        (
-            "Interactions, as time ratios [95 % interval]: 1 where two changes multiply, below 1 where they help each "
-            "other",
-            ", ".join([words.trials(pairs[0].ratio), *known_of_all]),
-        )
-    )
-    columns = (Column("With"), *(Column(label(name), True) for name in names[1:]))
-    return Table(f"{caption}; {where}" if where else caption, columns, tuple(rows))

@@ -8,10 +8,11 @@ from itertools import groupby
 from harness.records import Cell, Contrast, Effect, Interval, Part, PartAnalysis
 from harness.report import numbers, words
 from harness.report.again_view import again_tables
-from harness.report.contrast_tables import effects_table, stage_tables
+from harness.report.contrast_tables import beyond_table, effects_table, stage_tables
 from harness.report.edge import edge_figures
-from harness.report.effects_tables import factors_table, interaction_tables, main_effects_table
+from harness.report.effects_tables import factors_table, main_effects_table
 from harness.report.half_normal import half_normal_figures
+from harness.report.interactions import interactions
 from harness.report.lookup import Run
 from harness.report.shapley import waterfalls
 from harness.report.shown import Block, Figure, Mark, Row, Rows, Section, Table
@@ -43,10 +44,11 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
     items: list[Table | Figure] = [factors_table(plan, run)] if plan.factors else []
     items += _forests(ordered, plan, part, run)
     items.append(effects_table(ordered, plan, part, run))
+    items += beyond_table(run.beyond(part), plan, run)
     items += stage_tables(plan, part, run)
-    items += again_tables((*ordered, *part.stage_contrasts), plan, run)
+    items += again_tables((*ordered, *run.beyond(part), *part.stage_contrasts), plan, run)
     items += main_effects_table(plan, part)
-    items += interaction_tables(plan, part)
+    items += interactions(plan, part)
     items += waterfalls(plan, part)
     items += step_figures(plan, part)
     items += half_normal_figures(plan, part)
@@ -67,9 +69,10 @@ def _sentences(plan: Part, part: PartAnalysis, run: Run) -> Iterator[str]:
     floor = f" and the noise floor of this part, {numbers.share(part.floor)}" if part.floor is not None else ""
     yield f"A change counts where it clears the margin of {margin}{floor}."
     yield from _detectable(part, run)
-    most = max((len(contrast.changes) for contrast in part.contrasts), default=0)
+    tried = [contrast for contrast in part.contrasts if not contrast.beyond]
+    most = max((len(contrast.changes) for contrast in tried), default=0)
     whole = most >= len(plan.factors) or plan.design not in ("fractional_factorial", "screening")
-    everything = [contrast for contrast in part.contrasts if whole and len(contrast.changes) == most > 1]
+    everything = [contrast for contrast in tried if whole and len(contrast.changes) == most > 1]
     for contrast in everything[:3]:
         yield f"All {most} changes together{_under(contrast, run)}: {sentence(contrast)}."
     missing = NOT_COMPUTED.get(plan.design, "")

@@ -50,6 +50,10 @@ def _diamond(x: float, y: float, tone: str) -> str:
     return path([(x - R, y), (x, y - R), (x + R, y), (x, y + R)], f"hollow {tone}", closed=True)
 
 
+def _full_diamond(x: float, y: float, tone: str) -> str:
+    return path([(x - R, y), (x, y - R), (x + R, y), (x, y + R)], f"solid {tone}", closed=True)
+
+
 def _tick(x: float, y: float, tone: str) -> str:
     return path([(x - R, y), (x - 1, y + R - 1), (x + R, y - R)], f"stroke {tone}")
 
@@ -80,6 +84,7 @@ SHAPES: dict[str, Callable[[float, float, str], str]] = {
     "=": _equals,
     "□": _square,
     "◇": _diamond,
+    "◆": _full_diamond,
     "✓": _tick,
 }
 

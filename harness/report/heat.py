@@ -48,7 +48,8 @@ def _panel(plot: HeatMap, panel: HeatPanel, start: float, above: float, each: fl
     yield from _contour(plot, panel, start, above, each)
     bottom = above + FIELD_HEIGHT * len(plot.up)
     for column, label in enumerate(plot.across):
-        yield svg.text(start + (column + 0.5) * each, bottom + 16, label, cls="tick", anchor="middle")
+        shown = fitted(label, each - 4)
+        yield svg.text(start + (column + 0.5) * each, bottom + 16, shown, cls="tick", anchor="middle")
     yield svg.text(start + each * len(plot.across) / 2, bottom + 34, plot.across_axis, cls="axis", anchor="middle")
 
 

@@ -61,6 +61,9 @@ class Run:
     def is_control(self, of: CellSummary) -> bool:
         return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].control
 
+    def is_beyond(self, of: CellSummary) -> bool:
+        return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].beyond
+
     def is_baseline(self, of: CellSummary) -> bool:
         return (of.part, of.cell) in self.cells and self.cells[of.part, of.cell].baseline == of.cell
 
@@ -72,8 +75,15 @@ class Run:
         return words.unsolved(self.summaries.get((of.part, of.cell)))
 
     def ordered(self, part: PartAnalysis) -> list[Contrast]:
-        """By condition; within one, single changes before several; else the design's order."""
-        shown = [contrast for contrast in part.contrasts if contrast.cell != contrast.baseline]
+        """Of what is on trial, by condition; within one, single changes before several; else the design's order."""
+        return self._sorted([each for each in part.contrasts if not each.beyond])
+
+    def beyond(self, part: PartAnalysis) -> list[Contrast]:
+        """Of what goes beyond it, in the same order."""
+        return self._sorted([each for each in part.contrasts if each.beyond])
+
+    def _sorted(self, contrasts: list[Contrast]) -> list[Contrast]:
+        shown = [contrast for contrast in contrasts if contrast.cell != contrast.baseline]
         places = {where: place for place, where in enumerate(dict.fromkeys(map(self.varied, shown)))}
         return sorted(shown, key=lambda each: (places[self.varied(each)], len(each.changes)))
 

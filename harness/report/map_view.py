@@ -17,9 +17,10 @@ MARKS = {
     "holds": Mark("holds", "●", "good", "the whole interval, widened by the noise, lies within the claim's tolerance"),
     "does not hold": Mark("does not hold", "✕", "bad", "the whole widened interval lies outside of it"),
     "not settled": Mark("not settled", "○", "open", "the widened interval holds both, or the row says what is missing"),
+    "beyond": words.BEYOND_MARK,
     "not measured": Mark("not measured", "–", "none", "the cell gave no share"),
 }
-MARKED = ("holds", "not settled")
+MARKED = ("holds", "not settled", "beyond")
 UNSETTLED = "the interval, widened by the noise, holds both"
 NAMED = 5
 """Points that a sentence names."""
@@ -55,9 +56,12 @@ def _block(of: ShareMap, run: Run) -> Block:
 
 def _sentences(of: ShareMap) -> Iterator[str]:
     yield _answer(of)
-    known = [point for point in of.points if point.share]
+    known = [point for point in _tried(of) if point.share]
     if known:
         yield f"The largest share is {_at(known[0], of)}; the smallest {_at(known[-1], of)}."
+    beyond = [point for point in of.points if point.word == "beyond" and point.share]
+    if beyond:
+        yield f"{words.BEYOND_MARK.shape} Beyond the documents it is {_between(beyond, of)}; nothing is judged there."
     for lead in dict.fromkeys(of.tied.values()):
         names = [name for name, other in of.tied.items() if other == lead]
         found = {point.where[lead]: ", ".join(words.value(point.where[name]) for name in names) for point in of.points}
@@ -65,11 +69,22 @@ def _sentences(of: ShareMap) -> Iterator[str]:
         yield f"{words.listed(map(label, names))} {'goes' if len(names) == 1 else 'go'} with {label(lead)}: {told}."
 
 
+def _tried(of: ShareMap) -> list[MapPoint]:
+    """Where a claim is judged."""
+    return [point for point in of.points if point.word != "beyond"]
+
+
+def _between(points: Sequence[MapPoint], of: ShareMap) -> str:
+    ends = [_at(point, of) for point in (points[0], *points[1:][-1:])]
+    return " to ".join(ends)
+
+
 def _answer(of: ShareMap) -> str:
     stage = f"{label(of.stage)}, share of a call"
     if of.stated is None:
         return f"{stage}: no claim of this run states one."
-    points = words.count(len(of.points), "point")
+    tried = _tried(of)
+    points = words.count(len(tried), "point")
     stated = f"{stage}: {_stated(of)}"
     if of.nearest is None:
         return f"{stage}: none of {points} gave one."
@@ -83,7 +98,7 @@ def _answer(of: ShareMap) -> str:
     nearest = f"; nearest is {_at(of.points[of.nearest], of)}"
     if not unsettled:
         return f"{stated} holds nowhere of {points}{nearest}."
-    judged = len(of.points) - len(unsettled)
+    judged = len(tried) - len(unsettled)
     reason, _ = Counter(point.reason or UNSETTLED for point in unsettled).most_common(1)[0]
     if judged:
         return f"{stated} holds at none of the {judged} of {points} that could be judged{nearest}."
@@ -141,7 +156,8 @@ def _legend(of: ShareMap, plot: HeatMap) -> Iterator[str]:
     """What stands for the claim; why no line is drawn where there is none."""
     if of.stated is None:
         return
-    yield f"● {_stated(of)} holds there, ○ not settled."
+    beyond = f", {words.BEYOND_MARK.shape} beyond the documents" if len(_tried(of)) < len(of.points) else ""
+    yield f"● {_stated(of)} holds there, ○ not settled{beyond}."
     stated = f"{numbers.exact(100 * of.stated)} %"
     levels = [field.level for panel in plot.panels for row in panel.rows for field in row if field and field.level]
     if any(passed(plot, panel) for panel in plot.panels):

@@ -74,6 +74,8 @@ def _headline(report: Report) -> Iterator[str]:
         yield from (*said, "") if said else ()
     if report.changes:
         yield from (*(f"- {escape(line)}" for line in report.changes), "")
+    if report.beyond:
+        yield from _block(report.beyond)
     counted = ", ".join(f"{number} {mark.shape} {mark.word}" for mark, number in report.counts)
     yield from (f"**{counted or 'no claims'}**; {escape(report.floor)}.", "")
 

@@ -275,6 +275,8 @@ class Report:
     headline: tuple[Claim, ...]
     changes: tuple[str, ...]
     """The largest contrasts, one sentence each, of a suite whose claims name no headline."""
+    beyond: Block | None
+    """What was possible beside what the documents' changes give, of a suite that measures both."""
     answers: tuple[Section, ...]
     """What a suite is about besides claims, below the headline: what was read, how it grows, where a stage takes which
     share."""

@@ -12,6 +12,7 @@ from rich.text import Text
 from harness.records import Analysis, Manifest, Part, Plan
 from harness.report import numbers, words
 from harness.report.alerts import alerts
+from harness.report.beyond_view import beyond_sentences
 from harness.report.cells_view import failures, unsolved
 from harness.report.claims_view import claims
 from harness.report.growth_view import growth_sentences
@@ -41,6 +42,7 @@ def summary(manifest: Manifest, analysis: Analysis, report_path: Path) -> Render
         lines.append(Text())
     for claim in [each for each in judged if each.headline][:HEADLINES]:
         lines += _claim(claim)
+    lines += [Text.assemble(mark_text(words.BEYOND_MARK), f"  {line}\n") for line in beyond_sentences(run)]
     lines += reading_tables(run)
     lines += contrast_tables(run)
     lines += effect_tables(run)
@@ -105,6 +107,7 @@ def _part(part: Part) -> Iterator[RenderableType]:
     table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
     for cell in part.cells[:PLANNED]:
         role = "control" if cell.control else "baseline" if cell.baseline == cell.id else ""
+        role = "beyond" if cell.beyond else role
         table.add_row(Text(label(cell.name)), Text(words.varied(cell, part)), Text(role, "dim"))
     yield table
     if len(part.cells) > PLANNED:

@@ -23,6 +23,7 @@ STYLES = {
     "broken": "magenta",
     "none": "dim",
     "same": "blue",
+    "beyond": "cyan",
 }
 EFFECTS, STAGES = 40, 20
 LEGEND = "Sees: the smallest change that 8 of 10 such runs would have called, were it the only one"
@@ -35,7 +36,8 @@ def contrast_tables(run: Run) -> Iterator[RenderableType]:
         if shown:
             yield _effects(shown[:EFFECTS], part, run)
             yield from _more(len(shown) - EFFECTS)
-            yield from _stages([each for each in part.stage_contrasts if each.verdict in DECIDED], run)
+            decided = [each for each in part.stage_contrasts if each.verdict in DECIDED and not each.beyond]
+            yield from _stages(decided, run)
             yield Text()
     sizes = sorted({part.family for part in timed if part.family > 1})
     if any(part.contrasts for part in timed):

@@ -21,15 +21,16 @@ COMMANDS = 4
 
 
 def verdict_tables(state: Ledger, shown: Sequence[State], *, fold: bool = False) -> Iterator[RenderableType]:
-    """`shown`: those of its claims that were asked for. `fold`: of what nothing ever tested, how many they are."""
+    """`shown`: those of its claims that were asked for. `fold`: the counts first, then what is decided, a line each; of
+    what arithmetic supports and of what nothing ever tested, how many they are."""
     under = {run.run: _under(run) for run in state.runs}
+    if fold:
+        yield _counts(state.counts())
+        yield Text()
     for document in dict.fromkeys(claim.document for claim in shown):
         yield Text(label(document), "bold")
         claims = [claim for claim in shown if claim.document == document]
-        folded = [claim for claim in claims if fold and claim.word == "untested" and claim.earlier is None]
-        yield from _claims([claim for claim in claims if claim not in folded], under)
-        if folded:
-            yield _folded(folded)
+        yield from _decided(claims, under) if fold else _claims(claims, under)
         yield Text()
     named = {run for claim in shown for run in (claim.run, claim.earlier.run if claim.earlier else None)}
     runs = [run for run in state.runs if run.run in named]
@@ -37,13 +38,34 @@ def verdict_tables(state: Ledger, shown: Sequence[State], *, fold: bool = False)
         yield Text("runs", "bold")
         yield _runs(runs)
         yield Text()
-    yield Text("claims", "bold")
-    yield _counts(state.counts())
+    if not fold:
+        yield Text("claims", "bold")
+        yield _counts(state.counts())
     yield from (Text(f"not read: {plain(why)}", "dim") for why in state.unread)
 
 
-def _claims(claims: Sequence[State], under: Mapping[str, str]) -> Iterator[RenderableType]:
-    """The verdict with its figures, then what is claimed, then by what and why."""
+def _decided(claims: Sequence[State], under: Mapping[str, str]) -> Iterator[RenderableType]:
+    """By word; an old word, and an entry that changed, are never folded away."""
+    untested = [claim for claim in claims if claim.word == "untested" and claim.earlier is None]
+    exact = [claim for claim in claims if claim.word == "supported" and _by_arithmetic(claim) and not claim.headline]
+    decided = [claim for claim in claims if claim not in untested and claim not in exact]
+    order = tuple(words.CLAIM_MARKS)
+    yield from _claims(sorted(decided, key=lambda claim: order.index(claim.word)), under, briefly=True)
+    if exact:
+        counted = words.count(len(exact), "claim")
+        yield Text.assemble(
+            mark_text(words.CLAIM_MARKS["supported"]), f"  {counted} by arithmetic; semh verdicts --all lists them"
+        )
+    if untested:
+        yield _folded(untested)
+
+
+def _by_arithmetic(claim: State) -> bool:
+    return claim.run is None and claim.earlier is None and not claim.changed
+
+
+def _claims(claims: Sequence[State], under: Mapping[str, str], *, briefly: bool = False) -> Iterator[RenderableType]:
+    """The verdict with its figures, then what is claimed, then by what and why; briefly, the rest where it changed."""
     marks = [mark_text(words.CLAIM_MARKS[claim.word]) for claim in claims]
     room = max((mark.cell_len for mark in marks), default=0)
     for mark, claim in zip(marks, claims, strict=True):
@@ -52,6 +74,8 @@ def _claims(claims: Sequence[State], under: Mapping[str, str]) -> Iterator[Rende
         measured = f", {found} {_measured(claim)}" if claim.measured else ""
         name = (label(claim.id), "bold" if claim.headline else "")
         yield Text.assemble(mark, "  ", name, f"  stated {_stated(claim)}{measured}")
+        if briefly and claim.earlier is None and not claim.changed:
+            continue
         for line in (shorten(safe(claim.statement), STATEMENT), "; ".join(_notes(claim, under))):
             yield Padding(Text(line, "dim"), (0, 0, 0, INDENT))
 

@@ -11,6 +11,7 @@ from harness.export.files import Written
 from harness.records import Analysis, Contrast, Manifest, PartAnalysis
 from harness.report import numbers, words
 from harness.report.alerts import alerts
+from harness.report.beyond_view import beyond_block
 from harness.report.cells_view import cells_section
 from harness.report.claims_view import claims
 from harness.report.effects_view import effects_section, sentence
@@ -53,6 +54,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequen
         alerts=tuple(alerts(run)),
         headline=headline,
         changes=() if named else tuple(_changes(run)),
+        beyond=beyond_block(run),
         answers=answers,
         counts=_counts(judged),
         floor=floor(run),
@@ -60,7 +62,7 @@ def view(manifest: Manifest, analysis: Analysis, data: str = ".", tables: Sequen
         claims_lead=_claims_lead(judged),
         sections=sections,
         claim_marks=tuple(words.CLAIM_MARKS.values()),
-        contrast_marks=tuple(words.CONTRAST_MARKS.values()),
+        contrast_marks=(*words.CONTRAST_MARKS.values(), *_beyond_mark(run)),
     )
 
 
@@ -119,7 +121,7 @@ def _claims_lead(judged: tuple[Claim, ...]) -> str:
 def _changes(run: Run) -> Iterator[str]:
     """For a suite whose claims name no headline, of parts that are about time: every contrast of a part that has few,
     all changes together of one that takes them apart; where there is neither, those that moved most."""
-    found = [(part, [each for each in part.contrasts if words.ratio(each) and each.changes]) for part in _timed(run)]
+    found = [(part, [each for each in part.contrasts if _moved(each)]) for part in _timed(run)]
     few = [(part, each) for part, moved in found if len(moved) <= FEW for each in moved]
     whole = [(part, max(moved, key=_number)) for part, moved in found if len(moved) > FEW]
     told = few + [(part, each) for part, each in whole if _number(each) > FEW]
@@ -128,6 +130,15 @@ def _changes(run: Run) -> Iterator[str]:
     for part, contrast in told[: 2 * HEADLINES]:
         where = ", ".join(filter(None, (run.title(part.part), run.varied(contrast))))
         yield f"{run.changed(contrast)}{f' ({where})' if where else ''}: {sentence(contrast)}"
+
+
+def _beyond_mark(run: Run) -> tuple[Mark, ...]:
+    return (words.BEYOND_MARK,) if any(run.beyond(part) for part in run.analysis.parts) else ()
+
+
+def _moved(contrast: Contrast) -> bool:
+    """Of what is on trial: what goes beyond it stands apart."""
+    return bool(words.ratio(contrast) and contrast.changes and not contrast.beyond)
 
 
 def _timed(run: Run) -> Iterator[PartAnalysis]:

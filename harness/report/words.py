@@ -43,6 +43,12 @@ CONTRAST_MARKS = {
 }
 CONTROL = "control: the baseline again"
 CONTROL_MARK = Mark("control", "◇", "none", "the baseline measured a second time")
+BEYOND_MARK = Mark(
+    "beyond",
+    "◆",
+    "beyond",
+    "beyond what the documents propose: measured in the same trials against the same baseline, and judged apart",
+)
 STRAY_MARK = Mark("stands out", "◇", "part", "beyond what noise alone would reach")
 NOISE_MARK = Mark("may be noise", "●", "same", "within the margin of error")
 MEASURED_MARK = Mark("measured", "●", "same", "a point of this run")
