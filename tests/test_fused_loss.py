@@ -195,11 +195,12 @@ def test_blocks_that_do_not_fit_are_refused_in_words():
         native.scale_(T, normal(2))
 
 
-@pytest.mark.parametrize("size", [1, 3, 2000])
+@pytest.mark.parametrize("size", [1, 3, 40])
 def test_terms_below_the_rounding_of_the_sum_are_not_lost_between_blocks(size):
-    """1 and 2000 times 2^-25: alone each would leave a sum in float32 as it is."""
+    """1 and 2000 times 2^-25, each of which would leave a float32 sum as it is. Only the terms in the block of the 1, which
+    are summed with it in float32, may be lost."""
     T = torch.full((2001, 2), -25 * math.log(2), dtype=torch.float32)
     T[0] = 0
     _, total, lost, _ = taken_in(T, torch.zeros(2, dtype=torch.int64), None, size).double()
     wanted = 1 + T[1:, 0].double().exp().sum()
-    assert (total + lost - wanted).abs().max() < 2**-30
+    assert (total + lost - wanted).abs().max() < size * 2**-25
