@@ -197,8 +197,8 @@ def test_blocks_that_do_not_fit_are_refused_in_words():
 
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_terms_below_the_rounding_of_the_sum_are_not_lost_between_blocks(size):
-    """1 and 2000 times 2^-25, each of which would leave a float32 sum as it is. Only the terms in the block of the 1, which
-    are summed with it in float32, may be lost."""
+    """1 and 2000 times 2^-25, each of which would leave a float32 sum as it is. Only the terms in the block of the 1,
+    which are summed with it in float32, may be lost."""
     T = torch.full((2001, 2), -25 * math.log(2), dtype=torch.float32)
     T[0] = 0
     _, total, lost, _ = taken_in(T, torch.zeros(2, dtype=torch.int64), None, size).double()
