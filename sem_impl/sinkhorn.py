@@ -211,13 +211,14 @@ def tiled(problem: Problem, most: int, converged: float = CONVERGED, tile: int =
 def fused(problem: Problem, most: int, converged: float = CONVERGED) -> Transported:
     cost = problem.price(problem.point, problem.codes)
     ended = native.sinkhorn(cost, converged, most) if usable("sinkhorn", cost) else Dense.apply(cost, converged, most)
-    log_t, *rest = ended
-    v, log_columns, error, updates = (each.detach() for each in rest)
+    log_t, v, log_columns, error, updates = ended
     return Transported(problem.then(log_t, *problem.used), v, occupancy(log_columns), int(updates), error)
 
 
 def occupancy(log_columns: Tensor) -> Tensor:
     """[B, 1, K] -> [K]: ln of the mean over batch rows."""
+    if len(log_columns) == 1:
+        return log_columns.flatten()
     return torch.logsumexp(log_columns.flatten(0, -2), 0) - math.log(len(log_columns))
 
 

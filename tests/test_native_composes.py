@@ -79,13 +79,13 @@ def arguments() -> dict[str, list[tuple]]:
         "chebyshev_adjoint": [(psi, kappa, weights, psi, psi, *chebyshev)],
         "cocg": [(psi, kappa, weights, *cocg), (psi, None, weights, *cocg)],
         "cocg_adjoint": [(psi, kappa, weights, psi, psi, *cocg)],
-        "softmax_sums": [(T, targets, 0, None, states)],
-        "softmax_gradient": [(T, targets, 0, None, states.abs() + 1, 0.25, torch.empty_like(T))],
+        "softmax_sums": [(T, drawn(0, 6), targets, 0, None, states)],
+        "softmax_gradient_": [(T.clone(), drawn(0, 6), targets, 0, None, states.abs() + 1, 0.25, drawn(0, 6))],
         "scale_": [(T.clone(), torch.tensor(2.0).double())],
     }
 
 
-ADJOINT = ("_adjoint", "edge_gradients", "softmax_sums", "softmax_gradient", "scale_")
+ADJOINT = ("_adjoint", "edge_gradients", "softmax_sums", "softmax_gradient_", "scale_")
 
 
 def operators() -> set[str]:

@@ -8,7 +8,7 @@ from oracles import unrolled_sinkhorn
 from sinkhorn_helpers import costs, distances, given, scattered
 from torch.autograd import gradcheck
 
-from sem_impl.sinkhorn import SINKHORNS, Problem, blocks_of, tiled
+from sem_impl.sinkhorn import SINKHORNS, Problem, blocks_of, occupancy, tiled
 
 CONVERGED = 1e-3
 EXACT = 1e-13
@@ -139,3 +139,10 @@ def test_blocks_are_whole_rows_within_the_tile():
     assert [block.shape[1] for block in blocks_of(point, 16, 1)] == [1] * 100
     assert [block.shape[1] for block in blocks_of(point, 16, 2 * 16 * 99)] == [99, 1]
     assert math.prod(blocks_of(point, 16)[0].shape) == 600
+
+
+def test_the_occupancy_of_one_batch_row_is_that_row():
+    """As the mean over two equal ones is; the logarithm of a sum of one would give every bit back, infinities too."""
+    row = torch.tensor([[[0.3, -7.1, -math.inf, math.nan]]], dtype=torch.float64)
+    assert torch.equal(occupancy(row).nan_to_num(5.0), torch.logsumexp(row.flatten(0, -2), 0).nan_to_num(5.0))
+    assert torch.allclose(occupancy(row), occupancy(row.repeat(2, 1, 1)), rtol=0, atol=4e-15, equal_nan=True)

@@ -41,17 +41,26 @@ def parts(c: Tensor | complex | None, like: Tensor) -> tuple[Tensor | None, Tens
 
 
 @functools.cache
-def _compiles(device: torch.device) -> bool:
-    """Whether there is a working compiler for it (C++, on other devices Triton), tried on the smallest leaf."""
+def lacking(device: torch.device) -> str:
+    """Why nothing can be compiled for it: no working C++ compiler, on other devices no Triton, tried on the smallest
+    leaf; empty where something can."""
     two = [torch.zeros(2, 2, device=device) for _ in range(2)]
     try:
         torch.compile(_transpose, dynamic=False, fullgraph=True)(*two)
     except torch._dynamo.exc.TorchDynamoException as error:
-        reason = str(error).splitlines()[0]
         kind = "C++ compiler" if device.type == "cpu" else "Triton"
-        warnings.warn(f"kernels: compiled runs uncompiled, for no {kind} works here ({reason})", stacklevel=2)
-        return False
-    return True
+        told = [line for line in str(error).splitlines() if not line.endswith("raised:")]
+        return f"no {kind} works here ({told[0]})"
+    return ""
+
+
+@functools.cache
+def _compiles(device: torch.device) -> bool:
+    """Else there is one warning."""
+    why = lacking(device)
+    if why:
+        warnings.warn(f"kernels: compiled runs uncompiled, for {why}", stacklevel=2)
+    return not why
 
 
 @functools.cache

@@ -14,10 +14,12 @@ False the caller takes another level of its switch; the reason is told once.
 import ctypes
 import os
 import warnings
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from sem_impl.kernels.native.build import LibraryError, built
 
@@ -35,6 +37,16 @@ def library(name: str) -> ctypes.CDLL | None:
         return None
 
 
+@cache
+def lacking(name: str) -> str:
+    """Why there is no library of `name`.cpp, for who would rather not have another level run; empty where there is."""
+    try:
+        ctypes.CDLL(str(built(name)))
+    except (LibraryError, OSError) as error:
+        return str(error)
+    return ""
+
+
 @torch.compiler.assume_constant_result
 def available(name: str) -> bool:
     """torch.compile asks while it compiles, and does not look inside."""
@@ -42,18 +54,44 @@ def available(name: str) -> bool:
 
 
 def usable(name: str, *tensors: Tensor) -> bool:
-    return all(t.device.type == "cpu" and t.dtype in REAL for t in tensors) and available(name)
+    return all(t.is_cpu and t.dtype in REAL for t in tensors) and available(name)
+
+
+LIBRARY = torch.library.Library("semh", "FRAGMENT")
+
+
+def refused(ctx, *_: Tensor | None) -> None:  # noqa: ARG001 - torch's signature
+    raise RuntimeError("semh: the gradient of a native operator has none itself")
+
+
+def operator(name: str, backward: Callable = refused, keep: Callable | None = None) -> Callable[[Callable], OpOverload]:
+    """The decorated function as `semh::name` on the CPU: its annotations are the schema, it changes no argument and
+    returns none. `torch.library.custom_op` would check the latter in every call, for longer than a small call takes.
+    `keep` and `backward`: as for `torch.library.register_autograd`."""
+
+    def defined(function: Callable) -> OpOverload:
+        schema = torch.library.infer_schema(function, mutates_args=())
+        LIBRARY.define(name + schema, tags=torch.Tag.pt2_compliant_tag)
+        LIBRARY.impl(name, function, "CPU")
+        made = getattr(torch.ops.semh, name).default
+        torch.library.register_autograd(made, backward, setup_context=keep, lib=LIBRARY)
+        return made
+
+    return defined
 
 
 def call(name: str, function: str, like: Tensor, *arguments: Tensor | int | float | None) -> int:
     """`function`_f32 or _f64 of a library, by the dtype of `like`. Tensors become pointers, Python numbers int64 and
-    double, None a null pointer. Returns the function's int."""
+    double, None a null pointer: which of them a function takes where, its first call decides. Returns the function's
+    int."""
     found = library(name)
     if found is None:
         raise LibraryError(name)
     real = REAL[like.dtype]
     routine = getattr(found, f"{function}_{real}")
-    return routine(*(_argument(each, real) for each in arguments), ctypes.c_int64(threads()))
+    if routine.argtypes is None:
+        routine.argtypes = [*map(_kind, arguments), ctypes.c_int64]
+    return routine(*[_passed(each, real) if isinstance(each, Tensor) else each for each in arguments], threads())
 
 
 def threads() -> int:
@@ -62,14 +100,19 @@ def threads() -> int:
     return torch.get_num_threads() if os.getpid() == PROCESS else 1
 
 
-def _argument(each: Tensor | int | float | None, real: str) -> ctypes.c_void_p | ctypes.c_int64 | ctypes.c_double:
-    if each is None:
-        return ctypes.c_void_p(None)
-    if isinstance(each, Tensor):
-        if REAL.get(each.dtype, real) != real or each.device.type != "cpu" or each.is_conj() or each.is_neg():
-            what = f"{each.dtype} on {each.device}, conj {each.is_conj()}, neg {each.is_neg()}"
-            raise TypeError(
-                f"a tensor of {what} among arguments of {real}: it needs that precision, resolved, on the CPU"
-            )
-        return ctypes.c_void_p(each.data_ptr())
-    return ctypes.c_double(each) if isinstance(each, float) else ctypes.c_int64(each)
+def dense(*given: Tensor) -> list[Tensor]:
+    """As they are where they lie in order, without flags."""
+    return [each.contiguous().resolve_conj().resolve_neg() for each in given]
+
+
+def _kind(each: Tensor | int | float | None) -> type:
+    if isinstance(each, int | float):
+        return ctypes.c_double if isinstance(each, float) else ctypes.c_int64
+    return ctypes.c_void_p
+
+
+def _passed(each: Tensor, real: str) -> int:
+    if not each.is_cpu or REAL.get(each.dtype, real) != real or each.is_conj() or each.is_neg():
+        what = f"{each.dtype} on {each.device}, conj {each.is_conj()}, neg {each.is_neg()}"
+        raise TypeError(f"a tensor of {what} among arguments of {real}: it needs that precision, resolved, on the CPU")
+    return each.data_ptr()

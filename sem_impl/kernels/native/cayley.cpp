@@ -87,14 +87,14 @@ void edges(const Planes<T>* z, const Planes<T>* y, int64_t P, T* sums) {
 template <class T, class Method>
 void advance(const Method& method, const T* psi, const T* kappa, T* out, int64_t* updates, int64_t rows, int64_t P,
              int64_t threads) {
-  const int64_t each = Method::scratch(P);
+  const int64_t each = method.scratch(), first = method.rotation();
   Block<T> memory(threads * each);
   divided(rows, threads, [&](int64_t begin, int64_t end, int64_t thread) {
     T* scratch = memory.data() + thread * each;
     const auto group = [&](auto count, int64_t row) {
       Planes<T> v[Method::together];
       method.place(scratch, v);
-      for (int64_t r = 0; r < count; ++r) turn(psi + 2 * (row + r) * P, kappa, v[r], P, method.scale());
+      for (int64_t r = 0; r < count; ++r) turn(psi + 2 * (row + r) * P, kappa, v[r], P, method.scale(), first);
       const auto ahead = following(row, count, end, P, out, psi);
       method.template solve<count>(v, scratch, updates ? updates + row : nullptr, ahead);
       for (int64_t r = 0; r < count; ++r) leave(v[r], P, out + 2 * (row + r) * P);
@@ -110,21 +110,22 @@ template <class T, class Method>
 void pull(const Method& method, const T* psi, const T* kappa, const T* evolved, const T* g, T* g_psi, T* g_kappa,
           T* g_weights, double a, int64_t rows, int64_t P, int64_t threads) {
   constexpr int64_t most = Method::together;
-  const int64_t each = Method::scratch(P) + 4 * most * padded(P);
+  const int64_t own_scratch = method.scratch(), each = own_scratch + 4 * most * padded(P);
   Block<T> memory(threads * each);
   Sums<T> sums(threads, 4 * padded(P));
   divided(rows, threads, [&](int64_t begin, int64_t end, int64_t thread) {
     T* scratch = memory.data() + thread * each;
     Planes<T> z[most], y[most];
     for (int64_t r = 0; r < most; ++r) {
-      T* at = scratch + Method::scratch(P) + 4 * r * padded(P) + MARGIN;
+      T* at = scratch + own_scratch + 4 * r * padded(P) + MARGIN;
       z[r] = {at, at + padded(P)}, y[r] = {at + 2 * padded(P), at + 3 * padded(P)};
     }
     T* own = sums.of(thread);
+    const T* none = nullptr;
     const auto group = [&](auto count, int64_t row) {
       Planes<T> v[most];
       method.place(scratch, v);
-      for (int64_t r = 0; r < count; ++r) enter(g + 2 * (row + r) * P, v[r], P, method.scale());
+      for (int64_t r = 0; r < count; ++r) turn(g + 2 * (row + r) * P, none, v[r], P, method.scale(), method.rotation());
       method.template solve<count>(v, scratch, nullptr, following(row, count, end, P, g_psi, psi, evolved, g));
       for (int64_t r = 0; r < count; ++r) {
         const int64_t at = 2 * (row + r) * P;

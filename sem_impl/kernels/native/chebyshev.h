@@ -73,12 +73,15 @@ inline std::vector<Number> roots(const std::vector<Number>& c, double rho) {
   return y;
 }
 
+// A row lies in its planes turned on by HALO nodes a factor: (W - z) v of the node read at m + HALO is written to m,
+// the lowest of the places read for it. So a row stays where it is and needs a halo behind its end alone, of 2 HALO. It
+// enters as many nodes turned back as all factors turn it on, and leaves as it came.
 template <class T>
 class Chebyshev {
-  static constexpr int64_t DRIFTS = 16;
+  static constexpr int64_t REACH = 2 * HALO;
 
  public:
-  static constexpr int64_t together = 2;
+  static constexpr int64_t together = 3;
 
   // the first `terms` of the series, equation (5) of `solve`; bound is Lam
   Chebyshev(const T* weights, int64_t P, double a, double bound, int64_t terms)
@@ -87,26 +90,24 @@ class Chebyshev {
   // What a row is multiplied by before `solve`.
   std::complex<T> scale() const { return C; }
 
-  static int64_t scratch(int64_t P) { return 2 * together * room(P); }
+  // The place of its first number when it enters; those that would lie beyond its end begin the planes.
+  int64_t rotation() const { return HALO * factors() % H.P; }
 
-  // Where rows enter; `solve` moves them.
+  int64_t scratch() const { return 2 * together * room(); }
+
   void place(T* scratch, Planes<T>* rows) const {
-    for (int64_t r = 0; r < together; ++r) {
-      T* re = scratch + 2 * r * room(H.P) + DRIFTS * HALO + MARGIN;
-      rows[r] = {re, re + room(H.P)};
-    }
+    for (int64_t r = 0; r < together; ++r) rows[r] = {scratch + 2 * r * room(), scratch + (2 * r + 1) * room()};
   }
 
   template <int64_t count>
   void solve(Planes<T>* rows, T* /*scratch*/, int64_t* updates, Ahead ahead) const {
-    int64_t drifted = 0;
-    for (const std::complex<T>& root : z) {
-      if (drifted == DRIFTS) drifted = back<count>(rows);
-      for (int64_t r = 0; r < count; ++r) wrap(rows[r], H.P);
-      multiply<count>(rows, root.real(), root.imag(), ahead);
-      ++drifted;
+    const int64_t P = H.P;
+    for (int64_t k = 0; k < factors(); ++k) {
+      for (int64_t r = 0; r < count; ++r)
+        for (T* plane : {rows[r].re, rows[r].im}) std::memcpy(plane + P, plane, REACH * sizeof(T));
+      multiply<count>(rows, z[k], (P - HALO * (factors() - 1 - k) % P) % P, ahead);
     }
-    for (int64_t r = 0; r < count && updates; ++r) updates[r] = static_cast<int64_t>(z.size());
+    for (int64_t r = 0; r < count && updates; ++r) updates[r] = factors();
   }
 
  private:
@@ -126,59 +127,58 @@ class Chebyshev {
   using L = Lanes<T>;
   using Vector = typename L::Vector;
 
-  static int64_t room(int64_t P) { return padded(P) + DRIFTS * HALO; }
+  int64_t factors() const { return static_cast<int64_t>(z.size()); }
+  int64_t room() const { return padded(H.P); }
 
+  // v <- (W - z) v: place 0 holds node `turned` - HALO of v, node `turned` of the result
   template <int64_t count>
-  int64_t back(Planes<T>* rows) const {
-    for (int64_t r = 0; r < count; ++r)
-      for (T** plane : {&rows[r].re, &rows[r].im}) {
-        std::memmove(*plane + DRIFTS * HALO, *plane, static_cast<size_t>(H.P) * sizeof(T));
-        *plane += DRIFTS * HALO;
-      }
-    return 0;
-  }
-
-  // v <- (W - z) v. Written HALO places further down: what lies there is no neighbour of any number still to come.
-  template <int64_t count>
-  void multiply(Planes<T>* rows, T zr, T zi, Ahead& fetched) const {
+  void multiply(const Planes<T>* rows, std::complex<T> root, int64_t turned, Ahead& fetched) const {
     // copies: a store of a vector might change whatever has an address
-    const T *diagonal = H.d, *w0 = H.w[0], *w1 = H.w[1], *w2 = H.w[2];
+    const T *diagonal = H.d + turned, *w0 = H.w[0] + turned, *w1 = H.w[1] + turned, *w2 = H.w[2] + turned;
+    const T zr = root.real(), zi = root.imag();
     const int64_t P = H.P;
     Ahead ahead = fetched;
     T *re[count], *im[count];
-    Vector re_before[count], im_before[count], re_now[count], im_now[count];
+    Vector re_now[count], im_now[count], re_back[count], im_back[count];
     for (int64_t r = 0; r < count; ++r) {
       re[r] = rows[r].re, im[r] = rows[r].im;
-      re_before[r] = L::load(re[r] - L::count), im_before[r] = L::load(im[r] - L::count);
-      re_now[r] = L::load(re[r]), im_now[r] = L::load(im[r]);
-      rows[r] = {re[r] - HALO, im[r] - HALO};
+      re_now[r] = L::load(re[r] + HALO), im_now[r] = L::load(im[r] + HALO);
+      re_back[r] = L::load(re[r] + HALO - 8), im_back[r] = L::load(im[r] + HALO - 8);
     }
     for (int64_t i = 0; i < P; i += L::count) {
       ahead.fetch();
       const Vector d = L::load(diagonal + i) - zr, near = L::load(w0 + i), near_back = L::load(w0 + i - 1),
                    middle = L::load(w1 + i), middle_back = L::load(w1 + i - 8), far = L::load(w2 + i),
                    far_back = L::load(w2 + i - 64);
-      const auto along = [&](const T* v, Vector before, Vector now, Vector after) __attribute__((always_inline)) {
-        Vector sum = d * now + far * L::load(v + i + 64) + far_back * L::load(v + i - 64);
-        sum += near * L::template across<1>(now, after);
-        sum += near_back * L::template across<L::count - 1>(before, now);
-        if constexpr (L::count >= 8) {
-          sum += middle * L::template across<8>(now, after);
-          sum += middle_back * L::template across<L::count - 8>(before, now);
-        } else {
-          sum += middle * L::load(v + i + 8);
-          sum += middle_back * L::load(v + i - 8);
-        }
+      // `back` holds the nodes 8 further down, and is given those of the next vector: two that were met already
+      const auto along = [&](const T* v, Vector& now, Vector& back) __attribute__((always_inline)) {
+        const Vector after = L::load(v + L::count);
+        Vector ahead;
+        if constexpr (L::count >= 8)
+          ahead = L::template across<8>(now, after);
+        else
+          ahead = L::load(v + 8);
+        Vector sum = d * now + far * L::load(v + 64) + far_back * L::load(v - 64);
+        sum += near * L::load(v + 1);
+        sum += near_back * L::load(v - 1);
+        sum += middle * ahead;
+        sum += middle_back * back;
+        if constexpr (L::count == 16)
+          back = ahead;
+        else if constexpr (L::count == 8)
+          back = now;
+        else
+          back = L::load(v + L::count - 8);
+        now = after;
         return sum;
       };
 #pragma GCC unroll 4
       for (int64_t r = 0; r < count; ++r) {
-        const Vector re_after = L::load(re[r] + i + L::count), im_after = L::load(im[r] + i + L::count);
-        const Vector x = along(re[r], re_before[r], re_now[r], re_after);
-        const Vector y = along(im[r], im_before[r], im_now[r], im_after);
-        L::store(re[r] + i - HALO, x + zi * im_now[r]);
-        L::store(im[r] + i - HALO, y - zi * re_now[r]);
-        re_before[r] = re_now[r], im_before[r] = im_now[r], re_now[r] = re_after, im_now[r] = im_after;
+        const Vector u = re_now[r], v = im_now[r];
+        const Vector x = along(re[r] + i + HALO, re_now[r], re_back[r]);
+        const Vector y = along(im[r] + i + HALO, im_now[r], im_back[r]);
+        L::store(re[r] + i, x + zi * v);
+        L::store(im[r] + i, y - zi * u);
       }
     }
     fetched = ahead;

@@ -22,7 +22,9 @@ class Cocg {
 
   std::complex<T> scale() const { return 1; }
 
-  static int64_t scratch(int64_t P) { return 8 * padded(P); }
+  int64_t rotation() const { return 0; }
+
+  int64_t scratch() const { return 8 * padded(H.P); }
 
   void place(T* scratch, Planes<T>* rows) const { rows[0] = plane_pair(scratch, 0); }
 

@@ -1,5 +1,5 @@
 // The Kerr phase of one row, q = psi exp(i kappa |psi|^2), and its adjoint. `sincos_of` reduces angles up to
-// `turnable`; a row with a larger one is turned by the C library (`exact`). NaN is NaN in both.
+// `turnable`; what holds a larger one is turned by the C library (`exact`). NaN is NaN in both.
 #pragma once
 #include "elementary.h"
 #include "planes.h"
@@ -84,6 +84,14 @@ void turn(const T* row, const T* kappa, Planes<T> q, int64_t P, std::complex<T> 
     enter(row, q, P, c);
   else if (!turn<false>(row, kappa, P, c, q.re, q.im))
     turn<true>(row, kappa, P, c, q.re, q.im);
+}
+
+// from place `first` on, the rest from place 0
+template <class T>
+void turn(const T* row, const T* kappa, Planes<T> q, int64_t P, std::complex<T> c, int64_t first) {
+  const int64_t fits = P - first;
+  turn(row, kappa, {q.re + first, q.im + first}, fits, c);
+  turn(row + 2 * fits, kappa ? kappa + fits : nullptr, q, first, c);
 }
 
 template <class T>

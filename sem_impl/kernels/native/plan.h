@@ -24,9 +24,18 @@ inline int64_t worth(int64_t entries, int64_t threads) {
   return std::min(threads, std::max<int64_t>(1, entries / ENOUGH));
 }
 
+// `exp_of` for x of at most 0 whose exponentials below the normal range are not wanted, so that 2^n is one factor.
 template <class Real>
 INLINE Real exp_or_zero(Real x) {
-  const Real found = exp_of(x);
+  using Integer = typename Format<Real>::Integer;
+  using Word = typename Format<Real>::Word;
+  constexpr bool narrow = sizeof(Real) == 4;
+  constexpr Real high = narrow ? Real(0.693359375) : Real(6.93145751953125e-1);
+  constexpr Real low = narrow ? Real(-2.12194440e-4) : Real(1.42860682030941723212e-6);
+  const Real shifted = x * Real(1.44269504088896340736) + Format<Real>::rounder;
+  const Real whole = shifted - Format<Real>::rounder;
+  const Integer n = Integer(bits<Word>(shifted) - bits<Word>(Format<Real>::rounder));
+  const Real found = exp_near_zero((x - whole * high) - whole * low) * power_of_two<Real>(n);
   return x < std::log(std::numeric_limits<Real>::min()) ? Real(0) : found;
 }
 

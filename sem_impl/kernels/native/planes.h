@@ -95,19 +95,22 @@ struct Ahead {
   }
 };
 
-// scale H: its diagonal d, and what stands beside it, w_s[i] for the edge (i, i + o_s), all with margins.
+// scale H: its diagonal d, and what stands beside it, w_s[i] for the edge (i, i + o_s), all with margins, and once more
+// from P on: whatever node one begins with, P of them lie in a row.
 template <class T>
 class Graph {
  public:
-  Graph(const T* weights, int64_t P, double scale) : P(P), memory(4 * padded(P)) {
+  Graph(const T* weights, int64_t P, double scale) : P(P), memory(4 * padded(2 * P)) {
     for (int64_t s = 0; s < 3; ++s) {
-      w[s] = memory.data() + s * padded(P) + MARGIN;
-      for (int64_t i = -HALO; i < P; ++i)
-        w[s][i] = static_cast<T>(-scale * static_cast<double>(weights[s * P + (i < 0 ? i + P : i)]));
+      w[s] = memory.data() + s * padded(2 * P) + MARGIN;
+      for (int64_t i = 0; i < P; ++i) w[s][i] = static_cast<T>(-scale * static_cast<double>(weights[s * P + i]));
+      std::copy(w[s] + P - HALO, w[s] + P, w[s] - HALO);
+      std::copy(w[s], w[s] + P, w[s] + P);
     }
-    d = memory.data() + 3 * padded(P) + MARGIN;
-    for (int64_t i = 0; i < P; ++i)
-      for (int64_t s = 0; s < 3; ++s) d[i] -= w[s][i] + w[s][i - OFFSETS[s]];
+    d = memory.data() + 3 * padded(2 * P) + MARGIN;
+    for (int64_t s = 0; s < 3; ++s)
+      for (int64_t i = 0; i < P; ++i) d[i] -= w[s][i] + w[s][i - OFFSETS[s]];
+    std::copy(d, d + P, d + P);
   }
   const int64_t P;
   T *d, *w[3];

@@ -76,6 +76,19 @@ struct Single {
   const int64_t channels, im;
 };
 
+// Asks for the lines of `count` numbers that are about to be written: stores wait for theirs one after another.
+template <class Real>
+inline void ask(const Real* row, int64_t count) {
+  for (int64_t k = 0; k < count; k += 64 / sizeof(Real)) __builtin_prefetch(row + k, 1);
+}
+
+// Those of a position's channels, complex or in planes.
+template <int Step, class Real>
+inline void ask(const Real* row, int64_t channels, int64_t im) {
+  ask(row, Step * channels);
+  if (Step == 1) ask(row + im, channels);
+}
+
 template <class Real>
 struct Carried {
   explicit Carried(int64_t count) : re(count), im(count) {}

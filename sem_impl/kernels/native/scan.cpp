@@ -20,6 +20,7 @@ void recur(const Real* A, const Real* u, const Real* before, Real* h, const Size
       const Real* __restrict A_t = A + here;
       const Real* __restrict u_t = u + here;
       Real* __restrict h_t = h + here;
+      ask<Step>(h_t, strip.count, im);
 #pragma omp simd
       for (int64_t k = 0; k < strip.count; ++k) {
         const Real a = A_t[Step * k], b = A_t[Step * k + im], re = re_h[k], i = im_h[k];
@@ -48,6 +49,8 @@ void recur_adjoint(const Real* A, const Real* h, const Real* before, const Real*
       const Real* __restrict g_t = g + here;
       Real* __restrict dA_t = dA + here;
       Real* __restrict du_t = du + here;
+      ask<Step>(dA_t, strip.count, im);
+      ask<Step>(du_t, strip.count, im);
 #pragma omp simd
       for (int64_t k = 0; k < strip.count; ++k) {
         const Real a = A_t[Step * k], b = A_t[Step * k + im], c = was[Step * k], d = was[Step * k + im_was];

@@ -19,70 +19,7 @@ import torch
 from torch import Tensor
 
 from sem_impl.fields import alike
-from sem_impl.kernels.native import call
-
-
-@torch.library.custom_op("semh::scan", mutates_args=(), device_types="cpu")
-def scan(A: Tensor, u: Tensor, state: Tensor) -> Tensor:
-    _check("semh::scan", u, {"A": A}, state)
-    h = _contiguous_like(u)
-    call("scan", "scan", u, *_dense(A, u, state), h, *_sizes(u))
-    return _placed(h, u)
-
-
-@scan.register_fake
-def _(A: Tensor, u: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001 - the operator's signature
-    return _alike(u)
-
-
-@torch.library.custom_op("semh::scan_adjoint", mutates_args=(), device_types="cpu")
-def scan_adjoint(A: Tensor, h: Tensor, state: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    _check("semh::scan_adjoint", h, {"A": A, "g": g}, state)
-    dA, du, dstate = _contiguous_like(h), _contiguous_like(h), _contiguous_like(state)
-    call("scan", "scan_adjoint", h, *_dense(A, h, state, g), dA, du, dstate, *_sizes(h))
-    return _placed(dA, h), _placed(du, h), dstate
-
-
-@scan_adjoint.register_fake
-def _(A: Tensor, h: Tensor, state: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001
-    return _alike(h), _alike(h), _contiguous_like(state)
-
-
-@torch.library.custom_op("semh::selective_scan", mutates_args=(), device_types="cpu")
-def selective_scan(x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, state: Tensor) -> Tensor:
-    _check("semh::selective_scan", drive, {}, state, x=x, rate=rate, theta=theta)
-    h = _contiguous_like(drive)
-    call("scan", "selective", drive, *_dense(x, rate, theta, drive, state), h, *_sizes(drive))
-    return _placed(h, drive)
-
-
-@selective_scan.register_fake
-def _(x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001
-    return _alike(drive)
-
-
-@torch.library.custom_op("semh::selective_scan_adjoint", mutates_args=(), device_types="cpu")
-def selective_scan_adjoint(
-    x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, h: Tensor, state: Tensor, g: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    _check("semh::selective_scan_adjoint", drive, {"h": h, "g": g}, state, x=x, rate=rate, theta=theta)
-    given = _dense(x, rate, theta, drive, h, state, g)
-    dx, drate, dtheta, ddrive, dstate = (_contiguous_like(each) for each in (x, rate, theta, drive, state))
-    call("scan", "selective_adjoint", drive, *given, dx, drate, dtheta, ddrive, dstate, *_sizes(drive))
-    return _placed(dx, x), drate, dtheta, _placed(ddrive, drive), dstate
-
-
-@selective_scan_adjoint.register_fake
-def _(
-    x: Tensor,
-    rate: Tensor,
-    theta: Tensor,
-    drive: Tensor,
-    h: Tensor,  # noqa: ARG001
-    state: Tensor,
-    g: Tensor,  # noqa: ARG001
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return _alike(x), _contiguous_like(rate), _contiguous_like(theta), _alike(drive), _contiguous_like(state)
+from sem_impl.kernels.native import call, dense, operator
 
 
 def _scan_backward(ctx, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,37 +41,94 @@ def _keep_selective(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs, output)
 
 
-scan.register_autograd(_scan_backward, setup_context=_keep_scan)
-selective_scan.register_autograd(_selective_backward, setup_context=_keep_selective)
+@operator("scan", _scan_backward, _keep_scan)
+def scan(A: Tensor, u: Tensor, state: Tensor) -> Tensor:
+    _check("semh::scan", u, {"A": A}, state)
+    h = _contiguous_like(u)
+    call("scan", "scan", u, *dense(A, u, state), h, *_sizes(u))
+    return _placed(h, u)
+
+
+@torch.library.register_fake(scan)
+def _(A: Tensor, u: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001 - the operator's signature
+    return _alike(u)
+
+
+@operator("scan_adjoint")
+def scan_adjoint(A: Tensor, h: Tensor, state: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    _check("semh::scan_adjoint", h, {"A": A, "g": g}, state)
+    dA, du, dstate = _contiguous_like(h), _contiguous_like(h), _contiguous_like(state)
+    call("scan", "scan_adjoint", h, *dense(A, h, state, g), dA, du, dstate, *_sizes(h))
+    return _placed(dA, h), _placed(du, h), dstate
+
+
+@torch.library.register_fake(scan_adjoint)
+def _(A: Tensor, h: Tensor, state: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ARG001
+    return _alike(h), _alike(h), _contiguous_like(state)
+
+
+@operator("selective_scan", _selective_backward, _keep_selective)
+def selective_scan(x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, state: Tensor) -> Tensor:
+    _check("semh::selective_scan", drive, {}, state, x=x, rate=rate, theta=theta)
+    h = _contiguous_like(drive)
+    call("scan", "selective", drive, *dense(x, rate, theta, drive, state), h, *_sizes(drive))
+    return _placed(h, drive)
+
+
+@torch.library.register_fake(selective_scan)
+def _(x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, state: Tensor) -> Tensor:  # noqa: ARG001
+    return _alike(drive)
+
+
+@operator("selective_scan_adjoint")
+def selective_scan_adjoint(
+    x: Tensor, rate: Tensor, theta: Tensor, drive: Tensor, h: Tensor, state: Tensor, g: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check("semh::selective_scan_adjoint", drive, {"h": h, "g": g}, state, x=x, rate=rate, theta=theta)
+    given = dense(x, rate, theta, drive, h, state, g)
+    dx, drate, dtheta, ddrive, dstate = (_contiguous_like(each) for each in (x, rate, theta, drive, state))
+    call("scan", "selective_adjoint", drive, *given, dx, drate, dtheta, ddrive, dstate, *_sizes(drive))
+    return _placed(dx, x), drate, dtheta, _placed(ddrive, drive), dstate
+
+
+@torch.library.register_fake(selective_scan_adjoint)
+def _(
+    x: Tensor,
+    rate: Tensor,
+    theta: Tensor,
+    drive: Tensor,
+    h: Tensor,  # noqa: ARG001
+    state: Tensor,
+    g: Tensor,  # noqa: ARG001
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return _alike(x), _contiguous_like(rate), _contiguous_like(theta), _alike(drive), _contiguous_like(state)
 
 
 def _check(where: str, field: Tensor, others: dict[str, Tensor], state: Tensor, **real: Tensor) -> None:
     """Every shape against the field's."""
-    planes = () if field.is_complex() else (2,)
-    if field.ndim != 3 + len(planes) or (planes and field.shape[0] != 2):
-        raise ValueError(f"{where}: a field is [B, S, H] complex or [2, B, S, H] real, this is {list(field.shape)}")
-    rows, positions, channels = field.shape[-3:]
-    kind, precision = field.dtype, field.dtype.to_real()
-    wanted = dict.fromkeys(others, ((*planes, rows, positions, channels), kind))
-    wanted |= {"state": ((*planes, rows, channels), kind)}
-    wanted |= {name: ((channels,) if name != "x" else (rows, positions, channels), precision) for name in real}
-    for name, given in {**others, "state": state, **real}.items():
-        shape, dtype = wanted[name]
-        if tuple(given.shape) != shape or given.dtype != dtype:
-            raise ValueError(
-                f"{where}: {name} is {list(given.shape)} {given.dtype}; beside a field {list(field.shape)} {kind} "
-                f"{list(shape)} {dtype} would do"
-            )
+    shape, kind = field.shape, field.dtype
+    planes = () if kind.is_complex else (2,)
+    if len(shape) != 3 + len(planes) or shape[:-3] != planes:
+        raise ValueError(f"{where}: a field is [B, S, H] complex or [2, B, S, H] real, this is {list(shape)}")
+    for name, given in others.items():
+        _expect(where, field, name, given, shape, kind)
+    _expect(where, field, "state", state, (*shape[:-2], shape[-1]), kind)
+    for name, given in real.items():
+        _expect(where, field, name, given, shape[-3:] if name == "x" else shape[-1:], kind.to_real())
+
+
+def _expect(where: str, field: Tensor, name: str, given: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if given.shape != shape or given.dtype != dtype:
+        raise ValueError(
+            f"{where}: {name} is {list(given.shape)} {given.dtype}; beside a field {list(field.shape)} {field.dtype} "
+            f"{list(shape)} {dtype} would do"
+        )
 
 
 def _sizes(field: Tensor) -> tuple[int, int, int, int]:
     """B, S, H, and how far the planes lie apart (0: complex)."""
     rows, positions, channels = field.shape[-3:]
     return rows, positions, channels, 0 if field.is_complex() else rows * positions * channels
-
-
-def _dense(*given: Tensor) -> list[Tensor]:
-    return [each.resolve_conj().resolve_neg().contiguous() for each in given]
 
 
 def _contiguous_like(field: Tensor) -> Tensor:

@@ -105,6 +105,10 @@ void select_adjoint(const Real* x, const Real* rate, const Real* theta, const Re
     for (int64_t t = sizes.length - 1; t >= 0; --t) {
       const int64_t here = rows.at(strip, t);
       const int64_t im_was = t ? im : Step == 2 ? 1 : single.im;
+      Real* __restrict dx_t = dx + here / Step;
+      Real* __restrict dy_t = ddrive + here;
+      ask(dx_t, strip.count);
+      ask<Step>(dy_t, strip.count, im);
       A.form(x + here / Step, r, turn);
       const Real* __restrict s = A.step.data();
       const Real* __restrict re_A = A.re.data();
@@ -113,8 +117,6 @@ void select_adjoint(const Real* x, const Real* rate, const Real* theta, const Re
       const Real* __restrict slope = A.slope.data();
       const Real* __restrict y_t = drive + here;
       const Real* __restrict g_t = g + here;
-      Real* __restrict dx_t = dx + here / Step;
-      Real* __restrict dy_t = ddrive + here;
 #pragma omp simd
       for (int64_t k = 0; k < strip.count; ++k) {
         const Real c = was[Step * k], d = was[Step * k + im_was];

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sem_impl.kernels.native import call
+from sem_impl.kernels.native import call, dense, operator
 
 
 class Ended(NamedTuple):
@@ -23,19 +23,29 @@ class Ended(NamedTuple):
     """A whole number, int64."""
 
 
-@torch.library.custom_op("semh::sinkhorn", mutates_args=(), device_types="cpu")
+def _keep(ctx, inputs, output) -> None:  # noqa: ARG001 - the signature is torch's
+    log_t, *rest = output
+    ctx.save_for_backward(log_t)
+    ctx.mark_non_differentiable(*rest)
+
+
+def _backward(ctx, Q: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
+    return sinkhorn_adjoint(ctx.saved_tensors[0], Q), None, None
+
+
+@operator("sinkhorn", _backward, _keep)
 def sinkhorn(cost: Tensor, converged: float, most: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     if cost.ndim != 3 or cost.numel() == 0 or most < 0:
         raise ValueError(
             f"semh::sinkhorn: costs {list(cost.shape)}, most {most}; [B, S, K] above 0 would do, most >= 0"
         )
-    cost = cost.contiguous()
+    (cost,) = dense(cost)
     ended = _empty(cost)
     call("sinkhorn", "sinkhorn", cost, cost, *cost.shape, float(converged), most, *ended)
     return ended
 
 
-@sinkhorn.register_fake
+@torch.library.register_fake(sinkhorn)
 def _empty(cost: Tensor, converged: float = 0.0, most: int = 0) -> Ended:  # noqa: ARG001 - the operator's signature
     rows, length, candidates = cost.shape
     return Ended(
@@ -47,14 +57,14 @@ def _empty(cost: Tensor, converged: float = 0.0, most: int = 0) -> Ended:  # noq
     )
 
 
-@torch.library.custom_op("semh::sinkhorn_adjoint", mutates_args=(), device_types="cpu")
+@operator("sinkhorn_adjoint")
 def sinkhorn_adjoint(log_t: Tensor, Q: Tensor) -> Tensor:
     if log_t.ndim != 3 or Q.shape != log_t.shape or Q.dtype != log_t.dtype:
         raise ValueError(
             f"semh::sinkhorn_adjoint: log t {list(log_t.shape)} {log_t.dtype}, Q {list(Q.shape)} {Q.dtype}; "
             "two alike [B, S, K] would do"
         )
-    log_t, Q = log_t.contiguous(), Q.contiguous()
+    log_t, Q = dense(log_t, Q)
     rows, length, candidates = log_t.shape
     t, sums, g = torch.empty_like(log_t), log_t.new_empty(rows, length), log_t.new_empty(rows, candidates, 1)
     call("sinkhorn", "sinkhorn_adjoint", log_t, log_t, Q, *log_t.shape, t, sums, g)
@@ -74,19 +84,6 @@ def solved(matrix: Tensor, right: Tensor) -> Tensor:
     return torch.stack([torch.linalg.solve(*each) for each in zip(matrix, right, strict=True)])
 
 
-@sinkhorn_adjoint.register_fake
+@torch.library.register_fake(sinkhorn_adjoint)
 def _(log_t: Tensor, Q: Tensor) -> Tensor:  # noqa: ARG001 - the operator's signature
     return torch.empty_like(log_t, memory_format=torch.contiguous_format)
-
-
-def _keep(ctx, inputs, output) -> None:  # noqa: ARG001 - the signature is torch's
-    log_t, *rest = output
-    ctx.save_for_backward(log_t)
-    ctx.mark_non_differentiable(*rest)
-
-
-def _backward(ctx, Q: Tensor, *_: Tensor) -> tuple[Tensor, None, None]:
-    return sinkhorn_adjoint(ctx.saved_tensors[0], Q), None, None
-
-
-sinkhorn.register_autograd(_backward, setup_context=_keep)
