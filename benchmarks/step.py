@@ -2,6 +2,10 @@
 
     python -m benchmarks.step                                                  (size small, variant all_on, one thread)
     python -m benchmarks.step --size document --variant status_quo --set loss=chunked --threads 2
+    python -m benchmarks.step --size document --variant beyond --processes 5
+
+With --processes, that many fresh processes of status_quo and of the variant take turns, one watched call each, and what
+the goals of docs/goals.md speak of is printed with medians and intervals over processes, as a table in Markdown.
 
 Batch 1, gradients set to None before each call. After calls that warm up: time, page faults and peak memory of a few
 calls as they are, then one call under torch's profiler, whose operators are summed by what they are and by stage.
@@ -20,13 +24,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -44,6 +51,9 @@ KIND_OF = {name: kind for kind, names in KINDS.items() for name in names}
 SHOWN = 24
 MIB = 2**20
 STAGE = "stage "
+BASELINE = "status_quo"
+Sums = dict[tuple[str, str], list[float]]
+"""(stage, operator) -> [own ms, calls]"""
 
 
 def kind_of(stage: str, name: str) -> str:
@@ -99,8 +109,8 @@ def watch(model: Any, stages: Iterable[str]) -> None:
         hook(name)
 
 
-def profiled(model: Any, batch: Any, mode: str) -> tuple[dict[tuple[str, str], list[float]], float]:
-    """(stage, operator) -> [own ms, calls], and the call's ms."""
+def profiled(model: Any, batch: Any, mode: str) -> tuple[Sums, float]:
+    """And the call's ms."""
     from torch.autograd.profiler import profile
 
     from sem_impl.system import SEM
@@ -123,7 +133,31 @@ def profiled(model: Any, batch: Any, mode: str) -> tuple[dict[tuple[str, str], l
     return dict(sums), whole
 
 
-def show(options: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Found:
+    """Milliseconds and bytes."""
+
+    taken: list[float]
+    faults: list[int]
+    products: float
+    others: float
+    whole: float
+    above: float
+    gradients: float
+    parameters: float
+    sums: Sums
+
+    @property
+    def beside(self) -> float:
+        return (self.whole - self.products) / self.products
+
+    @property
+    def extra(self) -> float:
+        """Bytes at the peak above parameters and gradients."""
+        return self.above - self.gradients
+
+
+def found(options: argparse.Namespace) -> Found:
     import torch
 
     from harness.measure.memory import peak_bytes, reset_peak, resident_bytes, settle
@@ -150,21 +184,26 @@ def show(options: argparse.Namespace) -> None:
     sums, whole = profiled(model, batch, options.mode)
     products = sum(ms for each, (ms, _) in sums.items() if kind_of(*each) == "product")
     others = sum(ms for ms, _ in sums.values()) - products
-    middle = median(taken)
+    return Found(taken, faults, products, others, whole, above, gradients, parameters, sums)
+
+
+def show(options: argparse.Namespace, one: Found) -> None:
+    between = one.whole - one.products - one.others
     print(f"size {options.size}, variant {options.variant} {' '.join(options.set)}, {options.mode}, {options.threads}T")
-    print(f"call       {middle:10.1f} ms   median of {len(taken)}, {min(taken):.1f} to {max(taken):.1f}")
-    print(f"watched    {whole:10.1f} ms   of one call under the profiler")
-    print(f"products   {products:10.1f} ms")
-    print(f"operators  {others:10.1f} ms   {others / products:7.1%} of the products")
-    print(f"between    {whole - products - others:10.1f} ms   {(whole - products - others) / products:7.1%}")
-    print(f"beside     {whole - products:10.1f} ms   {(whole - products) / products:7.1%}")
-    print(f"faults     {median(faults):10.0f} pages a call")
-    print(f"memory     {above / MIB:10.1f} MiB above what is held before; {(above - gradients) / MIB:.1f} without")
-    print(f"           the gradients' {gradients / MIB:.1f}; parameters {parameters / MIB:.1f}")
-    tables(sums)
+    print(f"call       {median(one.taken):10.1f} ms   median of {len(one.taken)}, {min(one.taken):.1f}", end="")
+    print(f" to {max(one.taken):.1f}")
+    print(f"watched    {one.whole:10.1f} ms   of one call under the profiler")
+    print(f"products   {one.products:10.1f} ms")
+    print(f"operators  {one.others:10.1f} ms   {one.others / one.products:7.1%} of the products")
+    print(f"between    {between:10.1f} ms   {between / one.products:7.1%}")
+    print(f"beside     {one.whole - one.products:10.1f} ms   {one.beside:7.1%}")
+    print(f"faults     {median(one.faults):10.0f} pages a call")
+    print(f"memory     {one.above / MIB:10.1f} MiB above what is held before; {one.extra / MIB:.1f} without")
+    print(f"           the gradients' {one.gradients / MIB:.1f}; parameters {one.parameters / MIB:.1f}")
+    tables(one.sums)
 
 
-def tables(sums: dict[tuple[str, str], list[float]]) -> None:
+def tables(sums: Sums) -> None:
     stages = list(dict.fromkeys(stage for stage, _ in sums))
     kinds = sorted({kind_of(*each) for each in sums})
     print(f"\n{'own ms by stage':<22}" + "".join(f"{kind:>10}" for kind in kinds))
@@ -174,6 +213,55 @@ def tables(sums: dict[tuple[str, str], list[float]]) -> None:
     print(f"\n{'stage':<22}{'operator':<34}{'own ms':>10}{'calls':>8}")
     for (stage, name), (ms, calls) in sorted(sums.items(), key=lambda item: -item[1][0])[:SHOWN]:
         print(f"{stage or 'between stages':<22}{name:<34}{ms:10.2f}{calls:8}")
+
+
+def processes(options: argparse.Namespace) -> None:
+    """Fresh processes of the baseline and of the variant in turn; the table of what they found."""
+    from harness.progress import duration
+
+    arms = {BASELINE: ["--variant", BASELINE], options.variant: ["--variant", options.variant, "--set", *options.set]}
+    same = [f"--{name}={getattr(options, name)}" for name in ("size", "mode", "threads", "warm", "allocator")]
+    same += ["--calls", "0", "--brief", "--conditions", *options.conditions]
+    readings: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
+    begin, turns = time.monotonic(), [arm for _ in range(options.processes) for arm in arms]
+    for done, arm in enumerate(turns, 1):
+        command = [sys.executable, "-m", "benchmarks.step", *arms[arm], *same]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            sys.exit(ran.stderr)
+        one = json.loads(ran.stdout)
+        readings[arm].append(one)
+        spent = time.monotonic() - begin
+        left = f"{duration(spent / done * (len(turns) - done))} left"
+        told = f"beside {one['beside']:.1%}, {one['extra'] / MIB:.0f} MiB extra"
+        print(f"{done}/{len(turns)} · {arm} · {told} · {duration(spent)} · {left}", file=sys.stderr, flush=True)
+    print("\n".join(summary(readings[BASELINE], readings[options.variant], options.variant)))
+
+
+def summary(before: Sequence[dict[str, float]], after: Sequence[dict[str, float]], variant: str) -> list[str]:
+    """Lines of a table: median, t interval over processes; ratios pair processes by their turn."""
+    extras = [one["extra"] / other["extra"] for one, other in zip(after, before, strict=True)]
+    calls = [one["whole"] / other["whole"] for one, other in zip(after, before, strict=True)]
+    rows = {
+        f"all but products / products, {BASELINE}": [one["beside"] for one in before],
+        f"all but products / products, {variant}": [one["beside"] for one in after],
+        f"peak above parameters and gradients, of {BASELINE}'s": extras,
+        f"time of a watched call, of {BASELINE}'s": calls,
+    }
+    lines = ["| whole step | median | 95 % interval | n |", "|---|---|---|---|"]
+    return lines + [
+        f"| {name} | {median(values):.1%} | {interval(values)} | {len(values)} |" for name, values in rows.items()
+    ]
+
+
+def interval(values: Sequence[float]) -> str:
+    """Of one process there is none."""
+    from harness.stats.interval import positive_interval
+
+    if len(values) < 2:
+        return "-"
+    around = positive_interval(values)
+    return f"{around.low:.1%} to {around.high:.1%}"
 
 
 def main() -> None:
@@ -187,14 +275,23 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--calls", type=int, default=3)
     parser.add_argument("--allocator", choices=("keep", "default"), default="keep")
+    parser.add_argument("--processes", type=int, default=0, metavar="N", help="of each variant in turn, then a table")
+    parser.add_argument("--brief", action="store_true", help="three numbers as JSON")
     options = parser.parse_args()
+    if options.processes:
+        processes(options)
+        return
     from harness.process import KEEP, variables
 
     wanted = variables({"threads": options.threads, "allocator": options.allocator})
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         environment = {name: value for name, value in os.environ.items() if name not in KEEP} | wanted
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.step", *sys.argv[1:]], environment)
-    show(options)
+    one = found(options)
+    if options.brief:
+        print(json.dumps({"beside": one.beside, "extra": one.extra, "whole": one.whole}))
+    else:
+        show(options, one)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,12 @@ PASSES = 3
 MOMENTS = 2
 CHECKPOINTED = 2
 """Layers from one checkpoint to the next."""
-CHUNK = 1 << 20
+CHUNK = 1 << 22
 """Products with the vocabulary in a block of the loss `chunked`."""
 SHARE = 10
 """Of all logits, what its products take at a time where they find no room in the gradient of W."""
+COLUMNS = 4096
+"""The most of them that meet a word at a time."""
 NORM = {"layer_norm": 4, "complex_rms": 1}
 """Parameters by level, each times D."""
 
@@ -146,6 +148,15 @@ def kept_arrays(variant: Mapping[str, str]) -> int:
     return 8 if native else 24
 
 
+def products_apart(parts: int, tokens: int, P: int, vocabulary: int) -> int:
+    """What the loss `chunked` holds of its products, with so many of them a logit, outside of the gradient of W: none
+    where that has room for all, else those of a group of tokens."""
+    if parts * tokens <= 2 * P:
+        return 0
+    together = max(math.ceil(tokens / (SHARE * parts)), CHUNK // (4 * parts * vocabulary), 1)
+    return vocabulary * parts * min(together, tokens, max(1, COLUMNS // parts))
+
+
 def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item: int) -> float:
     """Stages follow one another, but what one frees the allocator may keep: their peaks add up."""
     rows, D, P = rows_of(d, mode), d.width, d.propagator_width
@@ -160,8 +171,8 @@ def activation_bytes(variant: Mapping[str, str], d: Dimensions, mode: str, item:
         layers = kept * min(CHECKPOINTED, d.layers) + math.ceil(d.layers / CHECKPOINTED)
     answering = 3 * logits
     if variant["loss"] == "chunked":
-        columns = rows.answered * (2 if variant["head"] == "born_quadratic" else 1)
-        products = item * columns * d.vocabulary
-        answering = min(products, item * CHUNK) + (0 if columns <= 2 * P else logits / SHARE)
+        parts = 2 if variant["head"] == "born_quadratic" else 1
+        block = min(CHUNK, rows.answered * parts * d.vocabulary)  # of torch's operators; the native ones need less
+        answering = item * (block + products_apart(parts, rows.answered, P, d.vocabulary))
     saved = layers * complex_D + 4 * complex_P * (d.propagator_layers + 1)
     return item * parameters(variant, d) + saved + max(solver, answering)

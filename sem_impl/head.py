@@ -60,6 +60,22 @@ class LogPower(torch.autograd.Function):
         return log_power_adjoint(*ctx.saved_tensors, g)
 
 
+class Scaled(torch.autograd.Function):
+    """rows [.., n] and sigma -> e^sigma rows. Only what comes out is kept; autograd's own product would keep what goes
+    in, and form a field of that size to sum it up."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, sigma: Tensor) -> Tensor:
+        scaled = rows * sigma.exp()
+        ctx.save_for_backward(scaled, sigma)
+        return scaled
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        scaled, sigma = ctx.saved_tensors
+        return g * sigma.exp(), torch.dot(g.reshape(-1), scaled.reshape(-1))
+
+
 class Projection(nn.Module, ABC):
     """Real rows of norm 1 [.., 2P] -> logits [.., V]."""
 
@@ -116,7 +132,7 @@ class LogLinear(Projection):
         self.sigma = initial.real("sigma", (), mean=0.5 * math.log(width))
 
     def rows(self, direction: Tensor) -> Tensor:
-        return direction * self.sigma.exp()
+        return Scaled.apply(direction, self.sigma)
 
     def logits(self, amplitude: Tensor, *, keep: bool) -> Tensor:  # noqa: ARG002 - one signature for all levels
         return amplitude
@@ -140,8 +156,9 @@ class Head(nn.Module):
         self.loss = LOSSES[loss]
 
     def forward(self, psi: Tensor, targets: Tensor | None = None) -> Tensor:
-        direction = self.direction(psi)
-        return self.projection(direction) if targets is None else self.loss(self.projection, direction, targets)
+        if targets is None:
+            return self.projection(self.direction(psi))
+        return self.loss(self.projection, self.direction(psi), targets)
 
     def direction(self, psi: Tensor) -> Tensor:
         """Equation (1), as real rows [.., 2P]."""

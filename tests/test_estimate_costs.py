@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sem_impl import costs, loss
 from sem_impl.chebyshev import coefficients
 from sem_impl.checkpointing import K
-from sem_impl.estimate import CHECKPOINTED, CHUNK, SHARE, UPDATE
+from sem_impl.estimate import CHECKPOINTED, CHUNK, COLUMNS, SHARE, UPDATE
 from sem_impl.hamiltonian import OFFSETS, dense
 from sem_impl.least import least_products
 from sem_impl.sizes import INFERENCE, TRAINING, Dimensions
@@ -389,5 +389,5 @@ def test_checkpoints_cost_a_forward_pass_of_the_mixer_more_and_keep_less():
             assert again[mode].activation_bytes < plain[mode].activation_bytes
         else:
             assert plain[mode] == again[mode]
-    assert (CHECKPOINTED, CHUNK, SHARE) == (K, loss.ENTRIES, loss.SHARE)
+    assert (CHECKPOINTED, CHUNK, SHARE, COLUMNS) == (K, loss.ENTRIES, loss.SHARE, loss.COLUMNS)
     assert plain["train_update"].parameter_bytes == 3 * plain["train_step"].parameter_bytes

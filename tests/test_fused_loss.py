@@ -27,11 +27,12 @@ def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
-def taken_in(T, targets, floor, size):
+def taken_in(T, targets, floor, size, b=None):
     """The state after blocks of `size` words."""
     state = native.begin(T, len(targets), floor)
     for first in range(0, len(T), size):
-        native.softmax_sums(T[first : first + size], targets, first, floor, state)
+        block = slice(first, first + size)
+        native.softmax_sums(T[block], None if b is None else b[block], targets, first, floor, state)
     return state
 
 
@@ -103,34 +104,38 @@ def test_a_token_that_is_no_number_leaves_the_others_alone(level, bad):
     T, targets = normal(50, 2, 9), torch.arange(9)
     T[7, :, 4] = bad
     T = (T if floor is not None else T[:, 0]).reshape(50, -1).contiguous()
-    state, G = taken_in(T, targets, floor, 16), torch.empty_like(T)
-    native.softmax_gradient(T, targets, 0, floor, state, 1.0, G)
-    touched = G.view(50, -1, 9).isnan().any(0).any(0)
+    state = taken_in(T, targets, floor, 16)
+    native.softmax_gradient_(T, None, targets, 0, floor, state, 1.0, None)
+    touched = T.view(50, -1, 9).isnan().any(0).any(0)
     assert touched.tolist() == [token == 4 for token in range(9)]
     assert state[1].isnan().tolist() == touched.tolist()
 
 
-@pytest.mark.parametrize("floor", [None, FLOOR])
+@pytest.mark.parametrize(("floor", "bias"), [(None, False), (None, True), (FLOOR, False)])
 @pytest.mark.parametrize("tokens", [1, 17, 513, 1100])
-def test_is_its_equation_in_blocks_of_any_size(floor, tokens):
+def test_is_its_equation_in_blocks_of_any_size(floor, bias, tokens):
     """Equations (1) and (2) of the source against torch's log_softmax in float64."""
     parts, words = (1, 2)[floor is not None], 45
     T, targets = (
         normal(words, parts * tokens),
         torch.randint(words, (tokens,), generator=torch.Generator().manual_seed(1)),
     )
+    b = normal(words, seed=2) if bias else None
     amplitude = T.clone().requires_grad_()
     logits = amplitude if floor is None else torch.log(amplitude.view(words, 2, tokens).square().sum(1) + floor)
-    loss = cross_entropy(logits.t(), targets, reduction="sum")
+    loss = cross_entropy((logits + b.unsqueeze(1) if bias else logits).t(), targets, reduction="sum")
     (expected,) = torch.autograd.grad(loss, amplitude)
     for size in (1, 7, 32, 45):
-        state, G = taken_in(T, targets, floor, size), torch.empty_like(T)
+        state, G, of_b = taken_in(T, targets, floor, size, b), T.clone(), torch.ones(words, dtype=T.dtype)
         top, total, lost, chosen = state
         assert float((top - chosen + (total + lost).log()).sum()) == pytest.approx(float(loss.detach()), rel=1e-13)
         for first in range(0, words, size):
             block = slice(first, first + size)
-            native.softmax_gradient(T[block], targets, first, floor, state, 1.0, G[block])
+            given = (None, None) if floor is not None else (b[block] if bias else None, of_b[block])
+            native.softmax_gradient_(G[block], given[0], targets, first, floor, state, 1.0, given[1])
         torch.testing.assert_close(G, expected, rtol=1e-12, atol=1e-13)
+        if floor is None:
+            torch.testing.assert_close(of_b, 1 + expected.sum(1), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("floor", [None, FLOOR])
@@ -140,9 +145,9 @@ def test_any_number_of_threads_gives_equal_bits(floor):
     found = []
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        state, G = taken_in(T, targets, floor, 300), torch.empty_like(T)
-        native.softmax_gradient(T, targets, 0, floor, state, 0.5, G)
-        found.append((state, G))
+        state, G, of_b = taken_in(T, targets, floor, 300), T.clone(), torch.zeros(300)
+        native.softmax_gradient_(G, None, targets, 0, floor, state, 0.5, of_b if floor is None else None)
+        found.append((state, G, of_b))
     for other in found[1:]:
         assert all(torch.equal(one, again) for one, again in zip(found[0], other, strict=True))
 
@@ -184,13 +189,15 @@ def test_blocks_that_do_not_fit_are_refused_in_words():
     T, targets = normal(6, 4), torch.arange(4)
     state = native.begin(T, 4, None)
     with pytest.raises(ValueError, match=r"T \[6, 4\].*\[rows, 8\]"):
-        native.softmax_sums(T, targets, 0, FLOOR, state)
+        native.softmax_sums(T, None, targets, 0, FLOOR, state)
     with pytest.raises(ValueError, match="contiguous"):
-        native.softmax_sums(normal(4, 6).t(), targets, 0, None, state)
+        native.softmax_sums(normal(4, 6).t(), None, targets, 0, None, state)
     with pytest.raises(TypeError, match="int32"):
-        native.softmax_sums(T, targets.int(), 0, None, state)
-    with pytest.raises(ValueError, match=r"G \[4, 6\]"):
-        native.softmax_gradient(T, targets, 0, None, state, 1.0, normal(4, 6))
+        native.softmax_sums(T, None, targets.int(), 0, None, state)
+    with pytest.raises(ValueError, match=r"gradient of \[\[5\]\].*\[6\] without a floor"):
+        native.softmax_gradient_(T, None, targets, 0, None, state, 1.0, normal(5))
+    with pytest.raises(ValueError, match=r"\[\[3\]\], floor 1e-06; \[3\] without a floor"):
+        native.softmax_sums(normal(3, 8), normal(3), targets, 0, FLOOR, state)
     with pytest.raises(ValueError, match="one number"):
         native.scale_(T, normal(2))
 

@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sem_impl import loss as loss_module
+from sem_impl.estimate import products_apart
 from sem_impl.head import HEADS, Head
 from sem_impl.initial import Initial
 
@@ -143,10 +144,11 @@ class Largest(TorchDispatchMode):
 
 @BY
 @pytest.mark.parametrize("level", HEADS)
-@pytest.mark.parametrize(("shape", "width", "most"), [((2, 20), 50, 12_000), ((2, 256), 6, 52_000)])
-def test_the_logits_are_never_all_there(by, level, shape, width, most, monkeypatch):
-    """40 tokens of 1000 logits in a gradient of 100 numbers a word: a block of 12 000 products at a time. 512 of them
-    in one of 12: a tenth of the logits, 52 tokens. An amplitude of the Born head has two numbers a logit."""
+@pytest.mark.parametrize(("shape", "width"), [((2, 10), 22), ((2, 256), 6)], ids=["waiting", "grouped"])
+def test_the_logits_are_never_all_there(by, level, shape, width, monkeypatch):
+    """20 tokens of 1000 logits wait in a gradient of 44 numbers a word, where they become theirs: the last 50 words in
+    memory apart, a twentieth. torch's operators take four blocks of 3000. 512 tokens do not fit in a gradient of 12
+    numbers a word: a tenth of the logits, 52 tokens. An amplitude of the Born head has two numbers a logit."""
     choose(by, monkeypatch)
     monkeypatch.setattr(loss_module, "ENTRIES", 12_000)
     psi, targets = inputs(shape, width, vocabulary=1000)
@@ -157,8 +159,8 @@ def test_the_logits_are_never_all_there(by, level, shape, width, most, monkeypat
         found[name] = watched.most
     parts = 2 if level == "born_quadratic" else 1
     assert found["materialised"] == parts * targets.numel() * 1000
-    assert found["chunked"] == most
-    assert most == 12_000 or len(watched.places) == 1  # groups take turns in one piece of memory
+    assert found["chunked"] == (52_000 if width == 6 else 3000 if by == "eager" else parts * 20 * 50)
+    assert width == 22 or len(watched.places) == 1  # groups take turns in one piece of memory
 
 
 def test_a_target_outside_of_the_vocabulary_is_refused():
@@ -167,3 +169,25 @@ def test_a_target_outside_of_the_vocabulary_is_refused():
     for wrong in (-1, 24):
         with pytest.raises(RuntimeError, match="outside of the vocabulary of 24"):
             blocks(psi, targets.clone().fill_(wrong))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(
+    ("tokens", "P", "V"),
+    [
+        (37, 4, 101),
+        (37, 100, 101),
+        (6, 3, 24),
+        (7, 3, 24),
+        (1, 1, 1),
+        (2048, 512, 8192),
+        (50_000, 8, 30),
+        (9, 1, 2**21),
+    ],
+)
+def test_what_the_loss_in_blocks_holds_of_its_products_is_what_it_takes(parts, tokens, P, V):
+    """Groups of tokens, down to sizes where a tenth of the logits is less than a block, or more than all of them."""
+    rows, W = torch.empty(parts, tokens, 2 * P, device="meta"), torch.empty(V, 2 * P, device="meta")
+    of_W = torch.empty_like(W)
+    _, memory, apart = loss_module.grouped(rows, W, of_W, wanted=True)
+    assert products_apart(parts, tokens, P, V) == (memory.numel() if apart else 0)

@@ -5,7 +5,7 @@ template <class Real, auto sums_, auto gradient_, auto scale_>
 void entropy(int64_t words, int64_t tokens, bool squared, int64_t block, int64_t threads, double spoilt = 0) {
   const int64_t width = (squared ? 2 : 1) * tokens;
   const double floor = squared ? 1e-6 : 0;
-  Array<Real> state(4 * tokens), T(words * width, -3, 3);
+  Array<Real> state(4 * tokens), T(words * width, -3, 3), b(words, -1, 1), of_b(words, 0, 0);
   std::fill(state.begin(), state.begin() + 3 * tokens, Real(0));
   if (!squared) std::fill(state.begin(), state.begin() + tokens, -std::numeric_limits<Real>::infinity());
   Array<int64_t> targets(tokens, 0, static_cast<double>(words));
@@ -14,17 +14,22 @@ void entropy(int64_t words, int64_t tokens, bool squared, int64_t block, int64_t
     const int64_t rows = std::min(block, words - first);
     Array<Real> products(rows * width);
     std::copy(T + first * width, T + (first + rows) * width, products.begin());
-    expect(!sums_(products, rows, tokens, squared, floor, targets, first, state, threads), "sums");
+    expect(!sums_(products, squared ? nullptr : b + first, rows, tokens, squared, floor, targets, first, state,
+                  threads),
+           "sums");
   }
   if (!spoilt) state.expect_written("state");
   for (int64_t first = 0; first < words; first += block) {
     const int64_t rows = std::min(block, words - first);
-    Array<Real> products(rows * width), G(rows * width), by(1, 2, 2);
+    Array<Real> products(rows * width), by(1, 2, 2);
     std::copy(T + first * width, T + (first + rows) * width, products.begin());
-    expect(!gradient_(products, rows, tokens, squared, floor, targets, first, state, 0.5, G, threads), "gradient");
-    if (!spoilt) G.expect_written("G");
-    expect(!scale_(G, rows * width, by, threads), "scale");
+    expect(!gradient_(products, squared ? nullptr : b + first, rows, tokens, squared, floor, targets, first, state, 0.5,
+                      squared ? nullptr : of_b + first, threads),
+           "gradient");
+    if (!spoilt) products.expect_written("gradient");
+    expect(!scale_(products, rows * width, by, threads), "scale");
   }
+  if (!spoilt) of_b.expect_written("gradient of the bias");
 }
 
 template <class Real, auto... functions>

@@ -1,5 +1,5 @@
-// Cross-entropy over a vocabulary that comes in blocks, for heads whose logits are the products themselves (plain), or
-// ln(re^2 + im^2 + floor) of pairs of them (squared).
+// Cross-entropy over a vocabulary that comes in blocks, for heads whose logits are the products themselves and the
+// word's bias, where it has one (plain), or ln(re^2 + im^2 + floor) of pairs of them (squared).
 //
 //     sums      (1) top_t = max_v l_tv,  sum_t = sum_v e^(l_tv - top_t),  chosen_t = l_(t, target), block by block:
 //                   sum <- sum e^(top - top') + sum_v e^(l_tv - top')
@@ -31,8 +31,8 @@ void strips(int64_t begin, int64_t end, const Body& body) {
 }
 
 template <class Real>
-void add_plain(const Real* __restrict T, int64_t rows, int64_t tokens, int64_t width, Real* __restrict top,
-               double* __restrict total) {
+void add_plain(const Real* __restrict T, const Real* b, int64_t rows, int64_t tokens, int64_t width,
+               Real* __restrict top, double* __restrict total) {
   constexpr Real infinity = std::numeric_limits<Real>::infinity();
   Real high[STRIP], part[STRIP];
   for (int64_t r = 0; r < rows; r += TOGETHER) {
@@ -40,8 +40,9 @@ void add_plain(const Real* __restrict T, int64_t rows, int64_t tokens, int64_t w
     for (int64_t k = 0; k < width; ++k) high[k] = top[k];
     for (int64_t row = r; row < last; ++row) {
       const Real* __restrict l = T + row * tokens;
+      const Real bias = b ? b[row] : Real(0);
 #pragma omp simd
-      for (int64_t k = 0; k < width; ++k) high[k] = l[k] > high[k] ? l[k] : high[k];
+      for (int64_t k = 0; k < width; ++k) high[k] = l[k] + bias > high[k] ? l[k] + bias : high[k];
     }
 #pragma omp simd
     for (int64_t k = 0; k < width; ++k) {
@@ -56,8 +57,9 @@ void add_plain(const Real* __restrict T, int64_t rows, int64_t tokens, int64_t w
     }
     for (int64_t row = r; row < last; ++row) {
       const Real* __restrict l = T + row * tokens;
+      const Real bias = b ? b[row] : Real(0);
 #pragma omp simd
-      for (int64_t k = 0; k < width; ++k) part[k] += exp_of(l[k] - high[k]);
+      for (int64_t k = 0; k < width; ++k) part[k] += exp_of(l[k] + bias - high[k]);
     }
     for (int64_t k = 0; k < width; ++k) total[k] += part[k];
   }
@@ -88,8 +90,8 @@ Real power_at(const Real* T, int64_t row, int64_t token, int64_t tokens, Real fl
 
 // Equation (1); `first`: the block's place in the vocabulary
 template <class Real>
-int sums(const Real* T, int64_t rows, int64_t tokens, int64_t squared, double floor, const int64_t* targets,
-         int64_t first, Real* state, int64_t threads) {
+int sums(const Real* T, const Real* b, int64_t rows, int64_t tokens, int64_t squared, double floor,
+         const int64_t* targets, int64_t first, Real* state, int64_t threads) {
   divided(tokens, worth(rows * tokens, threads), [&](int64_t begin, int64_t end, int64_t) {
     strips(begin, end, [&](int64_t at, int64_t width) {
       Real *top = state + at, *sum = top + tokens, *lost = sum + tokens, *chosen = lost + tokens;
@@ -98,52 +100,65 @@ int sums(const Real* T, int64_t rows, int64_t tokens, int64_t squared, double fl
       if (squared)
         add_squared(T + at, rows, tokens, width, Real(floor), total);
       else
-        add_plain(T + at, rows, tokens, width, top, total);
+        add_plain(T + at, b, rows, tokens, width, top, total);
       for (int64_t k = 0; k < width; ++k) {
         const double found = total[k] < std::numeric_limits<double>::infinity() ? total[k] : NAN;
         sum[k] = Real(found);
         lost[k] = Real(found - double(sum[k]));
         const int64_t row = targets[at + k] - first;
         if (row >= 0 && row < rows)
-          chosen[k] = squared ? std::log(power_at(T, row, at + k, tokens, Real(floor))) : T[row * tokens + at + k];
+          chosen[k] = squared ? std::log(power_at(T, row, at + k, tokens, Real(floor)))
+                              : T[row * tokens + at + k] + (b ? b[row] : Real(0));
       }
     });
   });
   return 0;
 }
 
-// Equation (2)
+// Equation (2), in place of the products. of_b, where it is wanted (plain), gains the sum of each row. Threads share
+// rows: a row's sum is one thread's.
 template <class Real>
-int gradient(const Real* T, int64_t rows, int64_t tokens, int64_t squared, double floor, const int64_t* targets,
-             int64_t first, const Real* state, double scale, Real* G, int64_t threads) {
-  divided(tokens, worth(rows * tokens, threads), [&](int64_t begin, int64_t end, int64_t) {
-    strips(begin, end, [&](int64_t at, int64_t width) {
+int gradient(Real* T, const Real* b, int64_t rows, int64_t tokens, int64_t squared, double floor,
+             const int64_t* targets, int64_t first, const Real* state, double scale, Real* of_b, int64_t threads) {
+  divided(rows, worth(rows * tokens, threads), [&](int64_t begin, int64_t end, int64_t) {
+    strips(0, tokens, [&](int64_t at, int64_t width) {
       const Real *__restrict top = state + at, *sum = top + tokens, *lost = sum + tokens;
-      Real factor[STRIP];
-      for (int64_t k = 0; k < width; ++k)
+      Real factor[STRIP], less[STRIP][2];  // of the target's own: scale (re, im) 2 / p
+      for (int64_t k = 0; k < width; ++k) {
         factor[k] = Real((squared ? 2 : 1) * scale / (double(sum[k]) + double(lost[k])));
-      for (int64_t row = 0; row < (squared ? 2 * rows : rows); ++row) {
-        const Real* __restrict from = T + row * tokens + at;
-        Real* __restrict to = G + row * tokens + at;
+        const int64_t row = targets[at + k] - first, re = 2 * row * tokens + at + k;
+        if (!squared || row < begin || row >= end) continue;
+        const Real each = Real(2 * scale) / power_at(T, row, at + k, tokens, Real(floor));
+        less[k][0] = T[re] * each;
+        less[k][1] = T[re + tokens] * each;
+      }
+      for (int64_t row = begin; row < end; ++row) {
         if (squared) {
+          Real *__restrict re = T + 2 * row * tokens + at, *__restrict im = re + tokens;
 #pragma omp simd
-          for (int64_t k = 0; k < width; ++k) to[k] = from[k] * factor[k];
-        } else {
-#pragma omp simd
-          for (int64_t k = 0; k < width; ++k) to[k] = exp_of(from[k] - top[k]) * factor[k];
+          for (int64_t k = 0; k < width; ++k) {
+            re[k] *= factor[k];
+            im[k] *= factor[k];
+          }
+          continue;
         }
+        Real* __restrict g = T + row * tokens + at;
+        const Real bias = b ? b[row] : Real(0);
+        Real total = 0;
+#pragma omp simd reduction(+ : total)
+        for (int64_t k = 0; k < width; ++k) {
+          g[k] = exp_of(g[k] + bias - top[k]) * factor[k];
+          total += g[k];
+        }
+        if (of_b) of_b[row] += total;
       }
       for (int64_t k = 0; k < width; ++k) {
-        const int64_t row = targets[at + k] - first, token = at + k;
-        if (row < 0 || row >= rows) continue;
-        if (squared) {
-          const Real own = factor[k] - Real(2 * scale) / power_at(T, row, token, tokens, Real(floor));
-          const int64_t re = 2 * row * tokens + token, im = re + tokens;
-          G[re] = T[re] * own;
-          G[im] = T[im] * own;
-        } else {
-          G[row * tokens + token] -= Real(scale);
-        }
+        const int64_t row = targets[at + k] - first;
+        if (row < begin || row >= end) continue;
+        const int64_t place = (squared ? 2 * row : row) * tokens + at + k;
+        T[place] -= squared ? less[k][0] : Real(scale);
+        if (squared) T[place + tokens] -= less[k][1];
+        if (of_b) of_b[row] -= Real(scale);
       }
     });
   });
@@ -164,14 +179,15 @@ int scale(Real* __restrict x, int64_t count, const Real* g, int64_t threads) {
 }  // namespace
 
 #define LOSS(Real, suffix)                                                                                             \
-  EXPORT int softmax_sums_##suffix(const Real* T, int64_t rows, int64_t tokens, int64_t squared, double floor,         \
-                                   const int64_t* targets, int64_t first, Real* state, int64_t threads) {              \
-    return sums(T, rows, tokens, squared, floor, targets, first, state, threads);                                      \
+  EXPORT int softmax_sums_##suffix(const Real* T, const Real* b, int64_t rows, int64_t tokens, int64_t squared,        \
+                                   double floor, const int64_t* targets, int64_t first, Real* state,                   \
+                                   int64_t threads) {                                                                  \
+    return sums(T, b, rows, tokens, squared, floor, targets, first, state, threads);                                   \
   }                                                                                                                    \
-  EXPORT int softmax_gradient_##suffix(const Real* T, int64_t rows, int64_t tokens, int64_t squared, double floor,     \
-                                       const int64_t* targets, int64_t first, const Real* state, double by, Real* G,   \
-                                       int64_t threads) {                                                              \
-    return gradient(T, rows, tokens, squared, floor, targets, first, state, by, G, threads);                           \
+  EXPORT int softmax_gradient_##suffix(Real* T, const Real* b, int64_t rows, int64_t tokens, int64_t squared,          \
+                                       double floor, const int64_t* targets, int64_t first, const Real* state,         \
+                                       double by, Real* of_b, int64_t threads) {                                       \
+    return gradient(T, b, rows, tokens, squared, floor, targets, first, state, by, of_b, threads);                     \
   }                                                                                                                    \
   EXPORT int scale_##suffix(Real* x, int64_t count, const Real* g, int64_t threads) {                                  \
     return scale(x, count, g, threads);                                                                                \

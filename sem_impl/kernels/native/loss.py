@@ -1,10 +1,10 @@
-"""The operators `semh::softmax_sums`, `semh::softmax_gradient` and `semh::scale_`: what the level `chunked` of the
+"""The operators `semh::softmax_sums`, `semh::softmax_gradient_` and `semh::scale_`: what the level `chunked` of the
 switch `loss` does between its matrix products.
 
 Shapes and equations: loss.cpp. A block of products T is [rows, n], or [rows, 2n] with n times Re and n times Im where
-logits are ln(re^2 + im^2 + floor); `floor` is None where T holds the logits themselves. Blocks come in any order, the
-first of them to a state of (-inf or 0, 0, 0, NaN) a token. All three write into what the caller holds and have no
-gradient: they are steps of one (`loss.Chunked`).
+logits are ln(re^2 + im^2 + floor); `floor` is None where logits are T, and the bias b [rows] if there is one. Blocks
+come in any order, the first of them to a state of (-inf or 0, 0, 0, NaN) a token. All three write into what the caller
+holds and have no gradient: they are steps of one (`loss.Chunked`).
 """
 
 import torch
@@ -20,29 +20,42 @@ def begin(like: Tensor, tokens: int, floor: float | None) -> Tensor:
 
 
 @torch.library.custom_op("semh::softmax_sums", mutates_args=("state",), device_types="cpu")
-def softmax_sums(T: Tensor, targets: Tensor, first: int, floor: float | None, state: Tensor) -> None:
-    rows, tokens = _checked("softmax_sums", T, targets, floor, state)
-    call("loss", "softmax_sums", T, T, rows, tokens, *_kind(floor), targets, first, state)
+def softmax_sums(T: Tensor, b: Tensor | None, targets: Tensor, first: int, floor: float | None, state: Tensor) -> None:
+    rows, tokens = _checked("softmax_sums", T, targets, floor, state, b)
+    call("loss", "softmax_sums", T, T, b, rows, tokens, *_kind(floor), targets, first, state)
 
 
 @softmax_sums.register_fake
-def _(T: Tensor, targets: Tensor, first: int, floor: float | None, state: Tensor) -> None: ...
+def _(T: Tensor, b: Tensor | None, targets: Tensor, first: int, floor: float | None, state: Tensor) -> None: ...
 
 
-@torch.library.custom_op("semh::softmax_gradient", mutates_args=("G",), device_types="cpu")
-def softmax_gradient(
-    T: Tensor, targets: Tensor, first: int, floor: float | None, state: Tensor, scale: float, G: Tensor
+@torch.library.custom_op("semh::softmax_gradient_", mutates_args=("T", "of_b"), device_types="cpu")
+def softmax_gradient_(
+    T: Tensor,
+    b: Tensor | None,
+    targets: Tensor,
+    first: int,
+    floor: float | None,
+    state: Tensor,
+    scale: float,
+    of_b: Tensor | None,
 ) -> None:
-    rows, tokens = _checked("softmax_gradient", T, targets, floor, state)
-    if G.shape != T.shape or not G.is_contiguous():
-        raise ValueError(
-            f"semh::softmax_gradient: G {list(G.shape)}, T {list(T.shape)}; one shape, contiguous, would do"
-        )
-    call("loss", "softmax_gradient", T, T, rows, tokens, *_kind(floor), targets, first, state, scale, G)
+    """T becomes its gradient; of_b [rows] gains the sum of each row."""
+    rows, tokens = _checked("softmax_gradient_", T, targets, floor, state, b, of_b)
+    call("loss", "softmax_gradient", T, T, b, rows, tokens, *_kind(floor), targets, first, state, scale, of_b)
 
 
-@softmax_gradient.register_fake
-def _(T: Tensor, targets: Tensor, first: int, floor: float | None, state: Tensor, scale: float, G: Tensor) -> None: ...
+@softmax_gradient_.register_fake
+def _(
+    T: Tensor,
+    b: Tensor | None,
+    targets: Tensor,
+    first: int,
+    floor: float | None,
+    state: Tensor,
+    scale: float,
+    of_b: Tensor | None,
+) -> None: ...
 
 
 @torch.library.custom_op("semh::scale_", mutates_args=("x",), device_types="cpu")
@@ -63,14 +76,22 @@ def _kind(floor: float | None) -> tuple[int, float]:
     return int(floor is not None), floor or 0.0
 
 
-def _checked(name: str, T: Tensor, targets: Tensor, floor: float | None, state: Tensor) -> tuple[int, int]:
+def _checked(
+    name: str, T: Tensor, targets: Tensor, floor: float | None, state: Tensor, *of_rows: Tensor | None
+) -> tuple[int, int]:
     """Rows and tokens of a block."""
     tokens, parts = targets.numel(), 1 if floor is None else 2
-    ours = (T, targets, state)
-    if T.shape[1:] != (parts * tokens,) or state.shape != (4, tokens) or not all(t.is_contiguous() for t in ours):
+    given = [each for each in of_rows if each is not None]
+    contiguous = all(t.is_contiguous() for t in (T, targets, state, *given))
+    if T.shape[1:] != (parts * tokens,) or state.shape != (4, tokens) or not contiguous:
         raise ValueError(
             f"semh::{name}: T {list(T.shape)}, state {list(state.shape)}, {tokens} targets; "
             f"[rows, {parts * tokens}] and [4, {tokens}], contiguous, would do"
+        )
+    if any(each.shape != (len(T),) or floor is not None for each in given):
+        raise ValueError(
+            f"semh::{name}: a bias or its gradient of {[list(each.shape) for each in given]}, floor {floor}; "
+            f"[{len(T)}] without a floor would do"
         )
     if targets.dtype != torch.int64:
         raise TypeError(f"semh::{name}: targets of {targets.dtype}; torch.int64 would do")
