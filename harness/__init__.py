@@ -17,7 +17,7 @@
         |                \\
         v                 v
     worker.py  prepare, sameness, memory, trial, recheck, confirm
-        |      measure/: clock, device, stages, order, lost, canary, guards, allocator, counters
+        |      measure/: lacking, clock, device, stages, order, lost, canary, guards, allocator, counters
         |      one JSON line per finished block, fsynced
         v
     store.py   results/<run>/  manifest.json, trials/*.jsonl, analysis.json

@@ -48,8 +48,9 @@ from harness.systems import load_system
 
 
 def calibration_plan(plan: Plan, available_bytes: float | None = None) -> Plan:
-    """The same suite as A/A: twins in place of comparisons, no claim, no outputs compared, no memory read."""
-    parts = tuple(_part(part, budget_bytes(available_bytes)) for part in plan.parts)
+    """The same suite as A/A: twins in place of comparisons, no claim, no outputs compared, no memory read. A part
+    without times has no noise."""
+    parts = tuple(_part(part, budget_bytes(available_bytes)) for part in plan.parts if part.times)
     return plan.model_copy(update={"purpose": "calibrate", "parts": parts, "claims": ()})
 
 

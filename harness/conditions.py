@@ -35,6 +35,8 @@ class Resolved:
     fixed: Mapping[str, Value]
     """Complete: every condition with a value, the varied ones with their first."""
     varied: Mapping[str, tuple[Value, ...]]
+    notes: tuple[str, ...] = ()
+    """What a list asks for that this machine has not."""
 
 
 def cores() -> int:
@@ -108,13 +110,15 @@ def resolve(system: System, spec: PartSpec, settings: Mapping[str, Value], fail:
     fixed["device"] = system.devices[0]
     fixed |= _size(system, spec, fail)
     varied: dict[str, tuple[Value, ...]] = {}
+    notes: list[str] = []
     for name, given in spec.conditions.items():
         if name == "device" and name in settings:
             continue  # a device that is not used need not be here
         if isinstance(given, list):
-            values = _list(system, name, given, fail)
+            values, gone = _list(system, name, given, fail)
             fixed[name] = values[0]
-            if name not in settings:
+            notes += gone
+            if name not in settings and len(values) > 1:
                 varied[name] = values
         else:
             fixed[name] = _checked(system, name, given, ("conditions", name), fail)
@@ -122,7 +126,7 @@ def resolve(system: System, spec: PartSpec, settings: Mapping[str, Value], fail:
     if not {"device"} & (spec.conditions.keys() | settings.keys()):
         _checked(system, "device", fixed["device"], (), fail)
     _check_together(fixed, varied, fail)
-    return Resolved(fixed, varied)
+    return Resolved(fixed, varied, tuple(notes))
 
 
 def _size(system: System, spec: PartSpec, fail: Fail) -> Mapping[str, Value]:
@@ -133,17 +137,26 @@ def _size(system: System, spec: PartSpec, fail: Fail) -> Mapping[str, Value]:
     return system.sizes[spec.size]
 
 
-def _list(system: System, name: str, given: list[Value], fail: Fail) -> tuple[Value, ...]:
+def _list(system: System, name: str, given: list[Value], fail: Fail) -> tuple[tuple[Value, ...], tuple[str, ...]]:
+    """Its values, and a note of what was left out: of a list of threads what this machine has too few cores for, so
+    that the rest of the part runs on any machine."""
     path = ("conditions", name)
-    values = [_checked(system, name, value, (*path, index), fail) for index, value in enumerate(given)]
-    if len(values) < 2:
-        raise fail(path, f"an empty design: a list of {len(values)} varies nothing; give a value, or a longer list")
+    if len(given) < 2:
+        raise fail(path, f"an empty design: a list of {len(given)} varies nothing; give a value, or a longer list")
+    many = [value for value in given if name == "threads" and _number_of(value) > cores()]
+    gone = many if len(many) < len(given) else []
+    values = [_checked(system, name, value, (*path, at), fail) for at, value in enumerate(given) if value not in gone]
     seen: set[Value] = set()
     for index, value in enumerate(values):
         if value in seen:
             raise fail((*path, index), f"{shown(value)} stands twice in the list; once would do")
         seen.add(value)
-    return tuple(values)
+    told = f"threads {', '.join(map(shown_value, gone))}: not testable here, cores that may be used: {cores()}"
+    return tuple(values), (told,) if gone else ()
+
+
+def _number_of(value: Value) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
 
 
 def _checked(system: System, name: str, value: object, path: KeyPath, fail: Fail) -> Value:

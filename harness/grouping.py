@@ -10,7 +10,8 @@ available when the plan is made: of the host's memory, or of the device's own, w
 context, the libraries' work space and the canary.
 
 One control says how noisy equals are, three say it better (`stats.noise.pooled`). There are three where that is cheap:
-a block of the group takes under 3 s at 1 GFLOP/s, or two controls more are at most a tenth of it.
+a block of the group takes under 3 s at 1 GFLOP/s, or two controls more are at most a tenth of it. A part without times
+has none.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def group_cells(
     varied = [name for name in PROCESS_CONDITIONS if len({cell.conditions[name] for cell in cells}) > 1]
     for together in shared:
         split_up = split(together, costs, budget)
-        numbers = range(1, _controls(together[0], split_up[0], costs) + 1)
+        numbers = range(1, _controls(together[0], split_up[0], costs) + 1 if spec.times else 1)
         controls = [control_of(together[0], spec.system, mode, varied, number) for number in numbers]
         for index, members in enumerate(split_up):
             ids = [cell.id for cell in (*members, *(controls if index == 0 else ()))]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from harness.conditions import PROCESS_CONDITIONS
-from harness.records import Cell, Contrast, Part, Value
+from harness.records import Cell, CellSummary, Contrast, Part, PartAnalysis, Value
 
 
 def named(cell: Cell, pattern: str) -> bool:
@@ -35,6 +35,13 @@ def growing(part: Part) -> str | None:
     return sizes[0] if len(sizes) == 1 else None
 
 
+def parted(part: Part) -> str | None:
+    """The condition that parts a variant's cells into processes (threads): the only one of the harness's own that the
+    part varies."""
+    found = [name for name in part.varied_conditions if name in PROCESS_CONDITIONS]
+    return found[0] if len(found) == 1 else None
+
+
 def _size(value: Value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -53,6 +60,18 @@ def changed(part: Part, baseline: Cell, changes: Mapping[str, str]) -> Cell | No
         if cell.variant == wanted:
             return cell
     return next((cell for cell in family if wanted in cell.merged_variants), None)
+
+
+def unmeasured_because(summary: CellSummary) -> str:
+    """In words, of a cell that gave no numbers."""
+    if summary.outcome == "untested":
+        return f"not testable here: {summary.detail}"
+    return f"{summary.name}: {summary.outcome}"
+
+
+def untested(part: PartAnalysis) -> bool:
+    """Whether nothing of it could run on this machine as it is named."""
+    return bool(part.cells) and all(cell.outcome == "untested" for cell in part.cells)
 
 
 def cross_talk(contrasts: Iterable[Contrast]) -> set[str]:

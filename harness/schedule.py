@@ -1,8 +1,9 @@
 """What is still to be done: a pure function of the plan and of what the manifest says was done.
 
 Order: per part `prepare` of every group, `sameness`, `memory` of every cell; then the trials of all parts and groups
-in turn, trial by trial, so that a slow drift of the machine hits all alike and a time budget cuts fairly; then, once
-they are decided, the follow-ups.
+in turn, trial by trial, so that a slow drift of the machine hits all alike and a time budget cuts fairly, the groups of
+a part in an order that is mirrored from trial to trial, so that being first is none's; then, once they are decided, the
+follow-ups.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ Started = TypeVar("Started", Job, Process)
 def planned_jobs(plan: Plan) -> list[Job]:
     jobs: list[Job] = []
     for part in plan.parts:
-        jobs += [Job("prepare", part.name, group.index, 0, group.cells) for group in part.groups]
+        if part.times or part.reads:
+            jobs += [Job("prepare", part.name, group.index, 0, group.cells) for group in part.groups]
         if plan.purpose == "measure":  # a cell and its twin are the same
             jobs.append(Job("sameness", part.name, 0, 0, tuple(cell.id for cell in part.cells)))
         if part.memory:
@@ -55,9 +57,9 @@ def planned_jobs(plan: Plan) -> list[Job]:
                 Job("memory", part.name, group_of(part, cell), 0, (cell.id,)) for cell in part.cells if not cell.control
             ]
     for trial in range(1, plan.trials + 1):
-        jobs += [
-            Job("trial", part.name, group.index, trial, group.cells) for part in plan.parts for group in part.groups
-        ]
+        for part in plan.parts:
+            groups = part.groups[:: 1 if trial % 2 else -1] if part.times else ()
+            jobs += [Job("trial", part.name, group.index, trial, group.cells) for group in groups]
     return jobs
 
 
@@ -161,9 +163,16 @@ def with_dependents(plan: Plan, outcomes: Sequence[Outcome], known: Iterable[Out
         for cell in cells.values():
             if cell.baseline == outcome.cell and cell.id not in seen:
                 seen.add(cell.id)
-                detail = f"its baseline {cells[outcome.cell].name} gave no numbers ({outcome.outcome})"
-                found.append(Outcome(cell=cell.id, outcome="failed", detail=detail, during=BASELINE))
+                found.append(_without_baseline(cell, cells[outcome.cell], outcome))
     return tuple(found)
+
+
+def _without_baseline(cell: Cell, baseline: Cell, outcome: Outcome) -> Outcome:
+    if outcome.outcome == "untested":
+        detail = f"its baseline {baseline.name} is not: {outcome.detail}"
+        return Outcome(cell=cell.id, outcome="untested", detail=detail, during=BASELINE)
+    detail = f"its baseline {baseline.name} gave no numbers ({outcome.outcome})"
+    return Outcome(cell=cell.id, outcome="failed", detail=detail, during=BASELINE)
 
 
 BASELINE = "baseline"
@@ -173,7 +182,8 @@ FAILURES = ("crashed", "timed_out", "out_of_memory", "failed")
 
 
 def exit_code(plan: Plan, outcomes: Iterable[Outcome]) -> int:
-    """3 if a cell failed in a way the suite did not expect, else 0. Not finite is a result, not a failure."""
+    """3 if a cell failed in a way the suite did not expect, else 0. Not finite is a result, and what cannot be tested
+    on this machine is none of the suite's failures."""
     cells = cells_of(plan)
     unexpected = [
         outcome

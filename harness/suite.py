@@ -78,6 +78,9 @@ class PartSpec(Spec):
     blocks: int = Field(10, ge=2, le=1000, multiple_of=2, description="an even whole number from 2 to 1000")
     stages: bool | None = Field(None, description="true or false; true where the system has stages")
     memory: bool = Field(True, description="true or false")
+    times: bool = Field(
+        True, description="true or false; false for a part that is about memory or readings alone, and has no trials"
+    )
     confirm: bool = Field(True, description="true or false; whether what was found is measured once more")
     reads: list[str] = Field(default=[], description="a list of the system's probes, or of patterns with *")
     map: str | None = Field(None, description="the name of a stage, whose share is mapped over the cells")

@@ -229,6 +229,21 @@ def stages_in(system: System, mode: str) -> tuple[str, ...]:
     return (*system.stages, *((OPTIMISER,) if mode in getattr(system, "updating", ()) else ()))
 
 
+@runtime_checkable
+class Needing(System, Protocol):
+    """A system some of whose levels need what a machine may lack: a compiler, a package, a kernel for the device. Cells
+    of any other are taken to run as they are named."""
+
+    def unavailable(self, variant: Variant, conditions: Conditions, mode: str) -> str | None:
+        """Why the variant would not run here as it is named, though something else might in its place, with what would
+        do; None where it would. Asked by a worker, before it builds the cell."""
+        ...
+
+    def tools(self) -> Mapping[str, str]:
+        """What levels need of a machine, by name, each with why it is not here; empty where it is."""
+        ...
+
+
 class Learner(Protocol):
     """A model of a system that learns from text and writes it: bytes in, bytes out. It raises ValueError for what
     cannot be done as asked; the text says what would do."""

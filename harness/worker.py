@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import StoreError
-from harness.measure import confirm, once, profile, trial
+from harness.measure import confirm, lacking, once, profile, trial
 from harness.measure.device import DEVICES
 from harness.measure.device_facts import fix_settings
 from harness.measure.environment import load_average
@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> None:
         import_s = time.perf_counter() - began
         breadcrumb.drop(cells[0].id, "batch", 0.0)
         shop.write(_start(shop, manifest, part, process, cells))
-        PROCESSES[process.process](shop)
+        lacking.set_aside(shop)
+        if shop.cells:
+            PROCESSES[process.process](shop)
         shop.write(
             End(
                 wall_s=time.perf_counter() - began,

@@ -36,16 +36,18 @@ from sem_impl.kernels.native import available
 FEW = {"max_iterations": 2}
 INSTEAD = {"matrix": {"rebuild": "cached"}, "kernels": {"compiled": "eager"}}
 """Levels that cannot run without numbers, a sparse matrix put together, a compiler, and what is counted for them."""
+WITHOUT = {"kernels": ("cayley", "compiled"), "scan": ("scan", "chunked"), "sinkhorn": ("sinkhorn", "dense")}
+"""Switch -> the library of its level fused, and the level that runs where there is none."""
 ONE: dict[tuple[bool, bool], float | int | bool] = {(True, False): 1.0, (False, False): 1, (False, True): True}
 """By whether a number is a real one, and whether it is a truth."""
 
 
 def assumed(variant: Mapping[str, str]) -> dict[str, str]:
-    """Of a variant's levels, those that others are counted for: switch -> level. Native kernels without their library
-    would run compiled."""
-    if variant["kernels"] == "fused" and not available("cayley"):
-        variant = {**variant, "kernels": "compiled"}
-    return {name: levels[variant[name]] for name, levels in INSTEAD.items() if variant[name] in levels}
+    """Of a variant's levels, those that others are counted for: switch -> level."""
+    fused = {name: needed for name, needed in WITHOUT.items() if variant[name] == "fused"}
+    run = {name: other for name, (library, other) in fused.items() if not available(library)}
+    wanted = {**variant, **run}
+    return run | {name: levels[wanted[name]] for name, levels in INSTEAD.items() if wanted[name] in levels}
 
 
 class Undrawn(Initial):

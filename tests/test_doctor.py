@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +16,11 @@ from harness.doctor.processor import processor_findings
 from harness.doctor.records import record_findings
 from harness.doctor.selftest import SelfTest, self_test, self_test_findings
 from harness.doctor.software import software_findings
+from harness.doctor.tools import tool_findings, tools
 from harness.records import Calibration, Calibrations
 from harness.store import write_calibrations
+from tests.fakes import PLAIN
+from tests.needy_fakes import NEEDY, Needy, worked
 
 GB = 10**9
 
@@ -216,6 +221,40 @@ def test_who_takes_the_processor_is_named_with_its_share() -> None:
 def test_what_workers_would_inherit_is_told(machine: Machine, name: str, value: str, start: str, expected: str) -> None:
     given = Machine(proc=machine.proc, sys=machine.sys, cpus=(0, 1), variables={name: value}.get)
     assert word(list(software_findings(given)), start) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected", "says"),
+    [("nonsense -v", "missing", "C++ compiler: no nonsense"), (f"{sys.executable} -v", "ok", sys.executable)],
+)
+def test_the_compiler_is_the_one_that_the_environment_names(
+    machine: Machine, asked: str, expected: str, says: str
+) -> None:
+    given = Machine(proc=machine.proc, sys=machine.sys, cpus=(0, 1), variables={"CXX": asked}.get)
+    finding = said(list(software_findings(given)), "C++ compiler")
+    assert finding.word == expected and says in finding.what
+
+
+def test_what_levels_need_is_found_or_missing_with_the_reason() -> None:
+    answer = json.dumps({"native libraries": "no C++ compiler found", "torch.compile": ""})
+    lacking, works = tool_findings(("-c", f"print('a driver greets'); print({answer!r})"))
+    assert (lacking.word, lacking.what) == ("missing", "native libraries: no C++ compiler found") and lacking.advice
+    assert (works.word, works.what) == ("ok", "torch.compile: found")
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit(1)", "print('no JSON')", ""])
+def test_what_cannot_be_asked_is_a_finding_and_no_crash(program: str) -> None:
+    [finding] = tool_findings(("-c", program))
+    assert finding.word == "missing" and "could not be asked" in finding.what and finding.advice
+
+
+def test_a_tool_that_one_system_misses_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.doctor.tools.system_names", lambda: ["one", "another", "plain"])
+    other = Needy("other", (), worked)
+    monkeypatch.setattr(other, "tools", lambda: {"wand": "", "hand": ""})
+    systems = {"one": NEEDY, "another": other, "plain": PLAIN}
+    monkeypatch.setattr("harness.doctor.tools.load_system", systems.__getitem__)
+    assert tools() == NEEDY.tools()
 
 
 def test_huge_pages_at_the_kernels_whim_are_noted(machine: Machine, tmp_path: Path) -> None:

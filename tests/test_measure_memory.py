@@ -77,7 +77,7 @@ def resident(model=None, mode="train_step", loss=lambda y: y.sum()):
 
 def test_forward_alone_reads_the_output_and_the_temporary_to_the_byte():
     found = stage_memory(resident(mode="forward"), CpuAllocator(), STAGES)
-    assert found.saved_bytes is None
+    assert (found.saved_bytes, found.gradient_bytes) == (None, None)
     assert found.stages == {
         "widen": StageBytes(peak_bytes=SCRATCH, delta_bytes=WIDE_BYTES),
         "squash": StageBytes(peak_bytes=WIDE_BYTES, delta_bytes=WIDE_BYTES),
@@ -86,15 +86,16 @@ def test_forward_alone_reads_the_output_and_the_temporary_to_the_byte():
 
 
 def test_a_training_step_reads_gradients_and_saved_tensors_to_the_byte():
-    """Backward of the sum: one number of 4 bytes, expanded without a copy. squash makes the gradient of its input and
-    lets go of its output; widen makes the gradient of W, which stays, and lets go of squash's and of the 4 bytes."""
+    """Backward of the sum, before any stage: one number of 4 bytes, expanded without a copy. squash makes the gradient
+    of its input and lets go of its output; widen makes the gradient of W, which stays, and lets go of squash's and of
+    the 4 bytes."""
     found = stage_memory(resident(), CpuAllocator(), STAGES)
     gradient = WIDTH * WIDE * FLOAT
-    assert found.saved_bytes == WIDE_BYTES
+    assert (found.saved_bytes, found.gradient_bytes) == (WIDE_BYTES, gradient)
     assert found.stages == {
         "widen": StageBytes(peak_bytes=SCRATCH, delta_bytes=WIDE_BYTES, saved_bytes=0),
         "squash": StageBytes(peak_bytes=WIDE_BYTES, delta_bytes=WIDE_BYTES, saved_bytes=WIDE_BYTES),
-        "squash.backward": StageBytes(peak_bytes=FLOAT + WIDE_BYTES, delta_bytes=FLOAT),
+        "squash.backward": StageBytes(peak_bytes=WIDE_BYTES, delta_bytes=0),
         "widen.backward": StageBytes(peak_bytes=gradient, delta_bytes=gradient - WIDE_BYTES - FLOAT),
     }
 

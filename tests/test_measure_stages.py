@@ -1,9 +1,10 @@
 """Stage times are exact on the virtual clock, forward and backward, and a bad declaration is named."""
 
 import pytest
+import torch
 from stages_helpers import BACKWARD, FORWARD, PATHS, Model, Spend, times_of
 
-from harness.measure.stages import StageError
+from harness.measure.stages import StageError, StageRecorder
 from harness.measure.virtual import VirtualClock
 
 
@@ -20,6 +21,19 @@ def test_time_between_stages_belongs_to_none_of_them():
     times = times_of(Model(clock, gap=7.0), clock)
     total = clock.resolve([start, clock.mark()])[1]
     assert total - sum(times.values()) == pytest.approx(7.0)
+
+
+def test_a_loss_outside_all_stages_belongs_to_none_of_them():
+    """It takes 8 s in the backward pass, which the last stage would have if it began with the pass."""
+    clock = VirtualClock()
+    model = Model(clock)
+    with StageRecorder(clock, model, PATHS) as recorder:
+        loss = Spend.apply(model(torch.ones(3, requires_grad=True)), clock, "mixer")
+        recorder.start_backward()
+        loss.backward()
+        recorder.end_backward()
+    times = recorder.times()
+    assert {name: times[f"{name}.backward"] for name in BACKWARD} == pytest.approx(BACKWARD)
 
 
 def test_hooks_are_gone_afterwards():

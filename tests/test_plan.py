@@ -16,6 +16,7 @@ from harness.errors import SuiteError, UsageError
 from harness.plan import PRESETS, make_plan
 from harness.records import Plan
 from harness.report.words import under
+from harness.schedule import planned_jobs
 from harness.suite import read_suite
 from harness.systems import load_system, system_names
 
@@ -46,6 +47,31 @@ def test_a_group_needs_the_process_the_parameters_and_the_largest_activation(tmp
     assert part.estimated_bytes == pytest.approx(1.5e9 + 3 * 0.1e9 + 3e9)
     assert part.estimated_flops == pytest.approx(9 * 1e7)  # six cells and three controls
     assert part.notes == ()
+
+
+def test_the_processes_of_a_part_are_first_by_turns(monkeypatch, tmp_path):
+    """So that a machine that slows down or speeds up in the meantime is in the interval of what compares them."""
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
+    plan = plan_of(tmp_path, PAIR + "conditions: {threads: [1, 2]}\n")
+    order = [job.group for job in planned_jobs(plan) if job.process == "trial"]
+    assert order == [0, 1, 1, 0] * (plan.trials // 2)
+
+
+def test_threads_that_the_machine_has_no_cores_for_leave_the_rest_of_the_part(monkeypatch, tmp_path):
+    monkeypatch.setattr("harness.conditions.cores", lambda: 1)
+    (part,) = plan_of(tmp_path, PAIR + "conditions: {threads: [1, 2]}\n").parts
+    assert part.varied_conditions == {}
+    assert {cell.conditions["threads"] for cell in part.cells} == {1}
+    assert part.notes == ("threads 2: not testable here, cores that may be used: 1",)
+    with pytest.raises(SuiteError, match=r"conditions.threads: 2 is above the range"):
+        plan_of(tmp_path, PAIR + "conditions: {threads: [2, 4]}\n")
+
+
+def test_a_part_without_times_has_no_trials_and_no_controls(tmp_path):
+    plan = plan_of(tmp_path, PAIR + "times: false\n")
+    assert {job.process for job in planned_jobs(plan)} == {"sameness", "memory"}
+    assert not any(cell.control for cell in plan.parts[0].cells)
+    assert plan.parts[0].stages == ()
 
 
 def test_cells_that_do_not_fit_together_go_into_groups_that_hold_their_baselines(tmp_path):
@@ -269,8 +295,11 @@ def test_a_suite_of_the_house_can_be_planned(suite):
     assert plan.suite == suite
     assert plan.title.endswith("?")
     for part in plan.parts:
-        assert sum(cell.control for cell in part.cells) in (1, len(CONTROLS))
-        assert len(part.groups) == 1
+        processes = len(part.varied_conditions.get("threads", (1,)))
+        assert sum(cell.control for cell in part.cells) in (
+            (processes, processes * len(CONTROLS)) if part.times else (0,)
+        )
+        assert len(part.groups) == processes
 
 
 def test_the_cells_of_the_cayley_suite():

@@ -7,7 +7,7 @@ from harness.measure.allocator import allocator_of
 from harness.measure.resident import settle_in
 from harness.measure.stage_memory import stage_memory
 from harness.records import Cell
-from sem_impl import hamiltonian
+from sem_impl import hamiltonian, memory
 from sem_impl.memory import Storages
 from sem_impl.system import SEM
 
@@ -63,6 +63,20 @@ def test_parameters_are_those_of_a_model_that_is_built():
     assert (weight.shape, weight.dtype, weight.stage, weight.kept) == ((256, 256, 2), "float32", "head", 1)
     layered = next(one for one in rows if one.place == "mixer.layers.*.output.weight")
     assert (layered.made, layered.kept) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        ({"cayley", "scan", "sinkhorn"}, {"kernels": "eager", "scan": "chunked", "sinkhorn": "dense"}),
+        ({"scan"}, {"scan": "chunked"}),
+        (set(), {}),
+    ],
+)
+def test_a_native_level_without_its_library_is_counted_under_the_name_of_what_runs(monkeypatch, absent, said):
+    monkeypatch.setattr(memory, "available", lambda library: library not in absent)
+    native = {"kernels": "fused", "scan": "fused", "sinkhorn": "fused", "matrix": "cached"}
+    assert memory.assumed(FAST | native) == said
 
 
 def test_a_size_that_fits_nowhere_is_counted_in_the_documents_figures():

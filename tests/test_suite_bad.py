@@ -66,7 +66,7 @@ BAD = {
     "a part that is a word": (
         "suite: a\ntitle: b\nparts: {one: two}\n",
         "3: parts.one: found 'two'; it takes a mapping with the keys system, size, mode, conditions, design, baseline, "
-        "against, also, beyond, factors, blocks, stages, memory, confirm, reads, map, timeout_s, expect",
+        "against, also, beyond, factors, blocks, stages, memory, times, confirm, reads, map, timeout_s, expect",
     ),
     "name of a part": (
         "suite: a\ntitle: b\nparts:\n  ../up: {system: sem, design: pair, against: all_on}\n",
@@ -109,7 +109,7 @@ BAD = {
     "unknown outcome": (
         PAIR + "expect:\n  - {cell: all_on, outcome: diverged}\n",
         "7: expect.0.outcome: no outcome 'diverged'; a suite offers "
-        "crashed, timed_out, out_of_memory, not_finite, failed",
+        "crashed, timed_out, out_of_memory, not_finite, failed, untested",
     ),
     "expected cell": (
         PAIR + "expect:\n  - {cell: al_on, outcome: crashed}\n",

@@ -7,8 +7,8 @@ from analysis_helpers import World, factorial_cells
 from claims_helpers import FACTORS, claim, cost, judged, world
 
 from harness.analysis import analyse_lines
-from harness.claims.address import widened
 from harness.claims.ledger import Address
+from harness.claims.read import widened
 from harness.claims.relation import word
 from harness.claims.verdict import judge
 from harness.records import ClaimVerdict, Interval, Outcome

@@ -6,7 +6,7 @@ import pytest
 from analysis_helpers import World, cell
 from claims_helpers import claim, judged, world
 
-from harness.claims.address import widened
+from harness.claims.read import widened
 from harness.records import Interval, Outcome
 
 

@@ -2,14 +2,15 @@
 
 `evidence` gathers the lines of a part, `cells` summarises each planned cell, `contrasts` compares it with its
 baseline and `stage_contrasts` its stages with the baseline's, `effects` and `steps` say what each switch did, `growth`
-how a cell grows with its conditions, `readings` what its probes read; here they are put together, `family` judges all
-contrasts as one, `confirm` holds them against what was measured once more, `share_map` says where a stage takes what
-share, and the claims are judged, each with where else it would hold.
+how a cell grows with its conditions, `ratios` how its passes and its processes compare, `readings` what its probes
+read; here they are put together, `family` judges all contrasts as one, `confirm` holds them against what was measured
+once more, `share_map` says where a stage takes what share, and the claims are judged, each with where else it would
+hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from harness.analysis.evidence import Evidence, Lines, gather, harness_share
 from harness.analysis.family import judged_parts
 from harness.analysis.growth import growths
 from harness.analysis.limits import with_limits
+from harness.analysis.ratios import passes, speedups
 from harness.analysis.readings import moves, readings
 from harness.analysis.share_map import share_maps
 from harness.analysis.stage_contrasts import stage_contrasts
@@ -31,7 +33,8 @@ from harness.claims.ledger import matching, read_ledger
 from harness.claims.verdict import judge
 from harness.claims.where import located
 from harness.errors import StoreError, SuiteError
-from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Process
+from harness.lookup import unmeasured_because, untested
+from harness.records import Analysis, CellSummary, Interval, Manifest, PartAnalysis, Plan, Process
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.stats import margin as margins
 from harness.stats import noise
@@ -71,11 +74,18 @@ def analyse_lines(manifest: Manifest, lines: Lines) -> Analysis:
         parts=parts,
         claims=tuple(located(judge(claim, parts, plan), claim, parts, plan, maps) for claim in claims),
         maps=maps,
-        trials_done=min((part.trials for part in parts), default=0),
+        trials_done=_trials_done(plan, parts),
         trials_planned=plan.trials,
         abandoned=tuple(_abandoned(process) for process in manifest.processes if process.state == "abandoned"),
         harness_share=harness_share(manifest, lines),
     )
+
+
+def _trials_done(plan: Plan, parts: Sequence[PartAnalysis]) -> int:
+    """Parts without trials, and those that cannot be tested here, do not count."""
+    timed = [one for one, part in zip(parts, plan.parts, strict=True) if part.times]
+    done = [part.trials for part in timed if not untested(part)]
+    return min(done, default=0 if timed else plan.trials)
 
 
 def analyse_part(evidence: Evidence) -> PartAnalysis:
@@ -88,6 +98,10 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
     canary = noise.canary_drift(blocks, one_thread=evidence.one_thread)
     unknown = noise.unknown_because(control, canary, margin=evidence.margin, trials=evidence.trials)
     reasons = noise.unstable_because(control, canary, margin=evidence.margin, trials=evidence.trials)
+    if not part.times:
+        reasons = unknown = ()
+    if all(cell.outcome == "untested" for cell in cells.values()):
+        reasons = unknown = (unmeasured_because(next(iter(cells.values()))),)
     known = effects(evidence, found, cells)
     climbed, unclimbed = steps(evidence, found, cells)
     closures = [cell.closure.point for cell in cells.values() if cell.closure]
@@ -97,7 +111,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         part=part.name,
         stable=not reasons,
         reasons=reasons,
-        noise_known=not unknown,
+        noise_known=part.times and not unknown,
         control=control,
         floor=floor,
         share_floors=share_floors(evidence),
@@ -120,6 +134,8 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         steps=climbed,
         half_normals=known.half_normals,
         growths=growths(evidence, cells, unknown, canary),
+        passes=passes(evidence, cells),
+        speedups=speedups(evidence, cells),
         readings=readings(evidence, cells),
         reading_moves=moves(evidence, cells),
         dead_switches=dead_switches(evidence, found, cells),

@@ -34,7 +34,7 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         cell=cell.id,
         part=evidence.part.name,
         name=cell.name,
-        outcome=outcome.outcome if outcome else "measured" if bare else "not run",
+        outcome=outcome.outcome if outcome else "measured" if bare or _read(evidence, cell) else "not run",
         detail=outcome.detail if outcome else "",
         time_s=_over_trials(bare, _end_to_end, positive_interval),
         first_call_s=float(np.median([w.first_call_s for w in warm_ups])) if warm_ups else None,
@@ -53,6 +53,7 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         stages=tuple(_stages(evidence, staged)),
         stage_sizes=size.stages,
         allocator_peak_bytes=size.allocator_peak_bytes,
+        gradient_bytes=size.gradient_bytes,
         saved_bytes=size.saved_bytes,
         counters=size.counters,
         uncounted=size.uncounted,
@@ -63,6 +64,11 @@ def summarise(evidence: Evidence, cell: Cell) -> CellSummary:
         degraded=bool(disturbed_stages),
         notes=(*varied, *size.notes, *disturbed, *disturbed_stages),
     )
+
+
+def _read(evidence: Evidence, cell: Cell) -> bool:
+    """Of a part without times: whether a process has read anything of the cell."""
+    return not evidence.part.times and (cell.id in evidence.memory or cell.id in evidence.counters)
 
 
 def kept(evidence: Evidence, cell: str, arm: str) -> tuple[list[Timed], tuple[str, ...]]:
@@ -128,6 +134,24 @@ def _stage_names(evidence: Evidence, staged: Sequence[Timed]) -> list[str]:
 def share_of(stage: str) -> Read:
     """Of a call, forward and backward."""
     return _share(stage, stage + BACKWARD)
+
+
+def pass_times(sample: Sample, stage: str = "") -> tuple[float, float]:
+    """Seconds of the forward and of the backward pass of a stage; without one of all stages, but for the update."""
+    stages = {key: time_s for key, time_s in (sample.stages or {}).items() if key != OPTIMISER}
+    wanted = {stage, stage + BACKWARD} if stage else stages
+    backward = sum(time_s for key, time_s in stages.items() if key in wanted and key.endswith(BACKWARD))
+    return sum(stages[key] for key in stages if key in wanted) - backward, backward
+
+
+def passes_of(stage: str) -> Read:
+    """Time of the backward pass over that of the forward pass; 0 where there is none."""
+
+    def read(_: Block, sample: Sample) -> float:
+        forward, backward = pass_times(sample, stage)
+        return backward / forward if forward > 0 else 0.0
+
+    return read
 
 
 def _stage_s(key: str) -> Read:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.evidence import Evidence
+from harness.lookup import unmeasured_because
 from harness.records import LOST_SHARE_LIMIT, Block, Cell, CellSummary, Contrast, ContrastWord, Exclusion
 from harness.sameness import broken_because, unchecked_because
 from harness.stats import location
@@ -33,7 +34,10 @@ CALLED: tuple[ContrastWord, ...] = ("faster", "slower", "same", "inconclusive")
 
 
 def compared(evidence: Evidence) -> list[Cell]:
-    """The cells whose contrasts are shown: all that have a baseline, and of the controls those of a calibration."""
+    """The cells whose contrasts are shown: all that have a baseline, and of the controls those of a calibration. A part
+    without times has none."""
+    if not evidence.part.times:
+        return []
     return [
         cell for cell in evidence.part.cells if cell.id != cell.baseline and (evidence.calibration or not cell.control)
     ]
@@ -111,6 +115,8 @@ def refusal(
     """Why there is no word by the margin; None where there may be one."""
     failed = failure(cell, summaries)
     if failed:
+        if failed.outcome == "untested":
+            return "not measured", unmeasured_because(failed)
         word: ContrastWord = "invalid" if failed.outcome == "not_finite" else "not measured"
         return word, f"{failed.name}: {failed.outcome}" + (f", {failed.detail}" if failed.detail else "")
     if not found.trials:

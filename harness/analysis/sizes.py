@@ -14,6 +14,7 @@ BACKWARD = ".backward"
 class Sizes(NamedTuple):
     stages: tuple[StageSize, ...]
     allocator_peak_bytes: int | None
+    gradient_bytes: int | None
     saved_bytes: int | None
     counters: dict[str, int | float]
     uncounted: tuple[str, ...]
@@ -28,6 +29,7 @@ def sizes(evidence: Evidence, cell: str) -> Sizes:
     return Sizes(
         tuple(_stages(last)) if last else (),
         last.allocator_peak_bytes if last else None,
+        last.gradient_bytes if last else None,
         last.saved_bytes if last else None,
         _latest([reading.values for reading in counted]),
         tuple(_missing(last, counted)),

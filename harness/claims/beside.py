@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.claims.address import TIMED, places, read, reduced
+from harness.claims.address import places
 from harness.claims.ledger import Address
+from harness.claims.read import TIMED, read, reduced
 from harness.records import Interval, Part, PartAnalysis
 
 

@@ -103,7 +103,7 @@ def checked(formula: str | None, given: Mapping[str, object], others: Sequence[s
         return
     for each in (formula, *others):
         _within("formula", _parsed("formula", each), known)
-    used = _names(formula, *others, *(meant for meant in given.values() if isinstance(meant, str)))
+    used = names_in(formula, *others, *(meant for meant in given.values() if isinstance(meant, str)))
     unused = [name for name in given if name not in used]
     if unused:
         raise FormulaError(f"given {unused[0]} is used nowhere; a formula without it would do")
@@ -201,6 +201,6 @@ def _finite(place: str, value: float) -> float:
     return value
 
 
-def _names(*formulas: str) -> set[str]:
+def names_in(*formulas: str) -> set[str]:
     found = (node for formula in formulas for node in ast.walk(_parsed("formula", formula)))
     return {node.id for node in found if isinstance(node, ast.Name)}

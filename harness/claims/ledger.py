@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.claims.faults import faulty
-from harness.claims.formula import FormulaError, checked
+from harness.claims.formula import FormulaError, checked, names_in
 from harness.errors import SuiteError, offer, shown
 from harness.records import Value
 from harness.suite import Suite
@@ -35,7 +35,9 @@ LEDGER = Path(__file__).resolve().parents[2] / "suites" / "claims"
 
 Kind = Literal["arithmetic", "numeric", "measured", "external"]
 Relation = Literal["at_least", "at_most", "about", "within"]
-Metric = Literal["share", "reduction", "ratio", "probe", "probe_change", "growth", "memory_growth"]
+Metric = Literal[
+    "share", "reduction", "ratio", "passes", "speedup", "probe", "probe_change", "memory", "growth", "memory_growth"
+]
 NEEDS: dict[str, str] = {"share": "stage", "probe": "probe", "probe_change": "probe"}
 """Metric -> the key of an address it cannot do without."""
 
@@ -57,6 +59,11 @@ class Address(Spec):
     share         stage's share of the time of all stages, both directions, in %
     reduction     1 - time(cell) / time(start), in %; the start is the baseline, or the cell described by `start`
     ratio         time(cell) / time(start), the start as for a reduction
+    passes        time of the backward over that of the forward pass within single calls, of a stage or of all
+    speedup       time(cell) under the first over that under the last value of the one condition of the process that the
+                  part varies (threads)
+    memory        memory of a call above its gradients and above `beside`, in % of that of the start, or of `of`; both
+                  are formulas over the cell's conditions, in bytes
     probe         a probe's reading in the cell, times `scale`
     probe_change  1 - reading(cell) / reading(start), in %
     growth        exponent of the time in the one size that the part varies, of a stage (forward) or the whole call
@@ -74,6 +81,8 @@ class Address(Spec):
     stage: str | None = None
     probe: str | None = None
     scale: float = 1.0
+    of: str = ""
+    beside: str = ""
 
     @model_validator(mode="after")
     def _complete(self) -> Address:
@@ -82,6 +91,12 @@ class Address(Spec):
             raise ValueError(f"metric {self.metric} needs the key {needed}")
         if self.cell is not None and (self.changes or self.each):
             raise ValueError("cell and changes both; one of them would do")
+        if (self.of or self.beside) and self.metric != "memory":
+            raise ValueError(f"of or beside with metric {self.metric}; only memory has them")
+        try:
+            names_in(*filter(None, (self.of, self.beside)))
+        except FormulaError as error:
+            raise ValueError(str(error)) from None
         return self
 
 

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.claims.address import Place, Reading
+from harness.claims.address import Place
 from harness.claims.ledger import Asking, Claim
+from harness.claims.read import Reading
 from harness.claims.recorded import recorded
 from harness.claims.relation import combined, defended, word
 from harness.claims.verdict import Judged, representative, told

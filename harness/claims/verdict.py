@@ -10,7 +10,7 @@ With the 95 % interval [low, high] of the measured value, the stated value s and
 
 The noise floor of its part is what two equal cells differed by, and an interval over trials does not hold it: what
 layout or order does to a cell is the same in every trial. So a clock's number must clear the floor: [low, high] above
-is the interval widened by it on both sides (`address.widened`), while `measured` is printed as it was measured. A share
+is the interval widened by it on both sides (`read.widened`), while `measured` is printed as it was measured. A share
 has a floor of its own, for what slows a call slows all of its stages. That is why a claim may be judged on a host too
 noisy to call ratios by the margin (78 % against 12 is no matter of 7 % of noise), as long as the noise is known.
 `defended` is the strongest value the widened interval supports: its low end for at_least, its high end for at_most, the
@@ -35,14 +35,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.claims.address import TIMED, Place, Reading, contradicted, guarded_cells, places, read, widened
+from harness.claims.address import Place, contradicted, guarded_cells, places
 from harness.claims.beside import beside
 from harness.claims.ledger import Address, Claim
+from harness.claims.read import TIMED, Reading, read, widened
 from harness.claims.recorded import recorded
 from harness.claims.relation import combined, defended, favour, word
 from harness.command import command
 from harness.conditions import shown_value
-from harness.lookup import cross_talk
+from harness.lookup import cross_talk, unmeasured_because
 from harness.records import Cell, ClaimVerdict, ClaimWord, Interval, Part, PartAnalysis, Plan, Value
 from harness.sameness import broken_because, unchecked_because
 
@@ -140,7 +141,7 @@ def _on_its_numbers(claim: Claim, address: Address, place: Place, analysis: Part
         if cell.outcome == "not_finite":
             return Judged(place, "invalid", nothing, f"{cell.name} gave numbers that are not finite")
         if cell.outcome != "measured":
-            return Judged(place, "untested", nothing, f"{cell.name}: {cell.outcome}")
+            return Judged(place, "untested", nothing, unmeasured_because(cell))
     reading = read(address, place, analysis)
     for cell in guarded:
         if cell.sameness == "broken":

@@ -21,7 +21,7 @@ from harness.commands.options import (
 
 
 def doctor(
-    quick: Annotated[bool, typer.Option("--quick", help="leave out the self test of three seconds")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="leave out what levels need, and the self test")] = False,
 ) -> None:
     """Say what makes this machine noisy and what it offers for measuring, and what to do about either."""
     from harness.doctor import Machine, findings

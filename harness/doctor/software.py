@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 
@@ -16,7 +17,7 @@ def software_findings(machine: Machine) -> Iterator[Finding]:
     yield from _kernel()
     yield from _allocator(machine)
     yield from _threads(machine)
-    yield from _tools()
+    yield from _tools(machine)
 
 
 def _kernel() -> Iterator[Finding]:
@@ -66,13 +67,14 @@ def _threads(machine: Machine) -> Iterator[Finding]:
         yield Finding("note", what, "unset, or say so beside results: they decide where threads run, and how they wait")
 
 
-def _tools() -> Iterator[Finding]:
-    compiler = shutil.which("g++") or shutil.which("clang++")
+def _tools(machine: Machine) -> Iterator[Finding]:
+    asked = (machine.variables("CXX") or "").strip()
+    compiler = next(filter(None, map(shutil.which, shlex.split(asked)[:1] or ("g++", "c++", "clang++"))), None)
     if compiler:
         yield Finding("ok", f"C++ compiler: {compiler}")
     else:
-        advice = "install g++: levels `compiled` and `fused` need one, all else runs without"
-        yield Finding("missing", "C++ compiler", advice)
+        advice = "install g++, or let $CXX name one: cells that need it are untested till then, all else runs"
+        yield Finding("missing", f"C++ compiler: no {asked}" if asked else "C++ compiler", advice)
     build = environment.torch_build()
     if build == "not installed":
         yield Finding("missing", "torch", "pip install torch: without it plans and reports work, runs do not")

@@ -23,12 +23,14 @@ from harness.records import (
     Manifest,
     MapPoint,
     PartAnalysis,
+    Passes,
     Process,
     QuantilePoint,
     ReadingMove,
     Record,
     Sample,
     ShapleyShare,
+    Speedup,
     StageLimit,
     StageSize,
     StageTime,
@@ -46,7 +48,7 @@ PLANNED: dict[str, Kind] = {
 NESTED = ("probes", "stages", "stage_sizes", "limits", "counters", "stage_shares")
 LISTS = (
     *("cells", "contrasts", "stage_contrasts", "effects", "shapley", "steps", "half_normals", "readings"),
-    *("reading_moves", "growths"),
+    *("reading_moves", "growths", "passes", "speedups"),
 )
 COMPARED: dict[str, Kind] = {**CELL, "stage": "text", "direction": "text"}
 TAKEN: dict[str, Kind] = {
@@ -161,6 +163,14 @@ def _of_effects(run: Told) -> Iterator[Table]:
     )
     yield table(
         "growths", "how a quantity grows with a condition", part, Growth, run.of_parts(lambda each: each.growths)
+    )
+    yield table("passes", "backward over forward pass", part, Passes, run.of_parts(lambda each: each.passes))
+    yield table(
+        "speedups",
+        "time under the first over time under the last value of a condition of the process",
+        part,
+        Speedup,
+        run.of_parts(lambda each: each.speedups),
     )
 
 

@@ -2,6 +2,7 @@
 
     peak     most that was alive inside, above what was alive when it began
     delta    alive when it ended, less alive when it began
+    gradient bytes of the gradients that it leaves at the parameters
     saved    storages that autograd keeps for the backward pass: each counted once, where it was first saved, with all
              of its bytes; parameters, buffers and the batch are there anyway and are not counted
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from harness.measure import guards
 from harness.measure.allocator import Allocator, Reading
 from harness.measure.resident import Resident
 from harness.measure.stages import StageError, StageMarks
@@ -31,6 +33,7 @@ def stage_memory(resident: Resident, allocator: Allocator, paths: Mapping[str, s
     readings = allocator.readings()
     trains = output.loss is not None
     del output
+    gradients = gradient_bytes(resident.model) if trains else None
     saved = saved_bytes(resident, paths) if trains else {}
     try:
         spans, unstaged = marks.spans(), ""
@@ -39,6 +42,7 @@ def stage_memory(resident: Resident, allocator: Allocator, paths: Mapping[str, s
     return StageMemory(
         cell=resident.cell.id,
         allocator_peak_bytes=_peak(readings, 0, len(readings) - 1),
+        gradient_bytes=gradients,
         saved_bytes=saved.get("") if trains else None,
         stages={
             stage: StageBytes(
@@ -68,6 +72,12 @@ def settled(resident: Resident) -> Iterator[None]:
 def _peak(readings: list[Reading], begin: int, end: int) -> int:
     base = readings[begin].alive_bytes
     return max(reading.peak_bytes for reading in readings[begin + 1 : end + 1]) - base
+
+
+def gradient_bytes(model: Any) -> int:
+    """Of the parameters' gradients, their own numbers alone: one may be a view of a larger storage."""
+    found = (getattr(parameter, "grad", None) for parameter in guards.parameters(model).values())
+    return sum(gradient.numel() * gradient.element_size() for gradient in found if gradient is not None)
 
 
 def saved_bytes(resident: Resident, paths: Mapping[str, str]) -> dict[str, int]:

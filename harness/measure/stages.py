@@ -2,8 +2,9 @@
 
 Forward: a mark before and after the submodule's own forward. Backward: a tensor hook on each stage's output fires
 when the gradient with respect to that output is complete, which is where the next stage's backward ends and this
-one's begins. The last stage (with the loss) begins at `start_backward`, the first one ends with the pass. The update
-of a training step is the stage `optimiser`, after them all.
+one's begins. The last stage begins there too: at once where its output is the loss, and a loss that is formed outside
+all stages belongs to none of them. Where no gradient reaches it by a hook it begins at `start_backward`. The first one
+ends with the pass. The update of a training step is the stage `optimiser`, after them all.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class StageMarks:
     def _backward(self, at: Mapping[tuple[str, str], int]) -> dict[str, tuple[int, int]]:
         spans = {}
         begin = at["", "backward"]
+        if self.names:
+            begin = at.get((self.names[-1], "gradient"), begin)
         for position in range(len(self.names) - 1, -1, -1):
             name = self.names[position]
             before = self.names[position - 1] if position else None
@@ -96,14 +99,11 @@ class StageMarks:
         return hook
 
     def _after(self, name: str) -> Any:
-        last = name == self.names[-1]
-
         def hook(module: Any, inputs: Any, output: Any) -> None:  # noqa: ARG001 - torch's signature
             self.mark(name, "leave")
-            if not last:
-                tensor = _differentiable(output)
-                if tensor is not None:
-                    tensor.register_hook(lambda _: self.mark(name, "gradient"))
+            tensor = _differentiable(output)
+            if tensor is not None:
+                tensor.register_hook(lambda _: self.mark(name, "gradient"))
 
         return hook
 

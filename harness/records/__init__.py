@@ -58,6 +58,7 @@ from harness.records.manifest import (
     Process,
 )
 from harness.records.plan import Cell, Group, Part, Plan, StageCost
+from harness.records.ratios import Passes, Speedup
 from harness.records.readings import CellReading, ReadingMove
 from harness.records.share_map import MapPoint, MapWord, ShareMap
 
@@ -102,6 +103,7 @@ __all__ = [
     "OutcomeWord",
     "Part",
     "PartAnalysis",
+    "Passes",
     "Plan",
     "ProbeReading",
     "Process",
@@ -113,6 +115,7 @@ __all__ = [
     "Sample",
     "ShapleyShare",
     "ShareMap",
+    "Speedup",
     "StageBytes",
     "StageCost",
     "StageLimit",

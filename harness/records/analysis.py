@@ -7,6 +7,7 @@ from typing import Literal
 from harness.records.base import Interval, Record, Value
 from harness.records.claims import ClaimVerdict
 from harness.records.growth import Growth
+from harness.records.ratios import Passes, Speedup
 from harness.records.readings import CellReading, ReadingMove
 from harness.records.share_map import ShareMap
 
@@ -79,6 +80,8 @@ class CellSummary(Record):
     stage_sizes: tuple[StageSize, ...] = ()
     limits: tuple[StageLimit, ...] = ()
     allocator_peak_bytes: int | None = None
+    gradient_bytes: int | None = None
+    """Of the parameters; made in the call, so the peak holds those that are there when it is reached."""
     saved_bytes: int | None = None
     counters: dict[str, int | float] = {}
     uncounted: tuple[str, ...] = ()
@@ -274,6 +277,8 @@ class PartAnalysis(Record):
     """Of the probes the part asks for."""
     reading_moves: tuple[ReadingMove, ...] = ()
     growths: tuple[Growth, ...] = ()
+    passes: tuple[Passes, ...] = ()
+    speedups: tuple[Speedup, ...] = ()
     dead_switches: tuple[str, ...]
     notes: tuple[str, ...]
 

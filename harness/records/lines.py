@@ -86,6 +86,8 @@ class StageMemory(Record):
     cell: str
     allocator_peak_bytes: int
     """Of the whole call, above what was alive before it."""
+    gradient_bytes: int | None = None
+    """Of the gradients that the call left at the parameters; None in runs that did not read them."""
     saved_bytes: int | None
     stages: dict[str, StageBytes]
     """`encoder`; in a training mode also `encoder.backward`."""
@@ -104,11 +106,12 @@ class Counters(Record):
     """What could not be counted, and why."""
 
 
-OutcomeWord = Literal["crashed", "timed_out", "out_of_memory", "not_finite", "failed"]
+OutcomeWord = Literal["crashed", "timed_out", "out_of_memory", "not_finite", "failed", "untested"]
 
 
 class Outcome(Record):
-    """A cell that did not give numbers, and why. `failed`: it raised an exception."""
+    """A cell that did not give numbers, and why. `failed`: it raised an exception. `untested`: it would not run here as
+    it is named, and nothing was run in its place."""
 
     kind: Literal["outcome"] = "outcome"
     cell: str

@@ -67,6 +67,8 @@ class Part(Record):
     stages: tuple[str, ...]
     """Stages to be timed in an instrumented arm; empty: none."""
     memory: bool
+    times: bool = True
+    """Whether it has trials; without them it has outputs, readings and memory."""
     timeout_s: float
     confirm: bool = True
     """Whether regressions and wins are measured once more after the trials."""

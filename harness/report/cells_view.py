@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.lookup import unmeasured_because
 from harness.records import CellSummary, Part, PartAnalysis
 from harness.report import numbers, words
 from harness.report.lookup import Run
+from harness.report.ratios_view import speedup_sentences
 from harness.report.shown import Block, Column, Entry, Mark, Section, Table
 from harness.report.sizes_view import counters_sentences, counters_table
 from harness.report.text import label, safe
@@ -30,13 +32,19 @@ def cells_section(run: Run) -> Section:
 
 
 def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
-    warnings = (*failures(part), *unsolved(part))
+    warnings = (*failures(part), *not_testable(part), *unsolved(part))
     counted = [cell for cell in part.cells if not run.is_control(cell)]
     counters = counters_table(counted)
     return Block(
         run.title(plan.name),
         words.under(plan),
-        (*_in_full(plan), *_compared(part), *counters_sentences(counted), *(safe(note) for note in plan.notes)),
+        (
+            *_in_full(plan),
+            *_compared(part),
+            *speedup_sentences(part, run),
+            *counters_sentences(counted),
+            *(safe(note) for note in plan.notes),
+        ),
         (_times(part, run), _outputs(plan, part, run), *((counters,) if counters else ())),
         warnings,
     )
@@ -60,9 +68,15 @@ def _compared(part: PartAnalysis) -> Iterator[str]:
 
 def failures(part: PartAnalysis) -> Iterator[str]:
     for cell in part.cells:
-        if cell.outcome != "measured":
+        if cell.outcome not in ("measured", "untested"):
             detail = f": {safe(cell.detail)}" if cell.detail else ""
             yield f"{label(cell.name)} gave no time, {_outcome_word(cell)}{detail}."
+
+
+def not_testable(part: PartAnalysis) -> Iterator[str]:
+    for cell in part.cells:
+        if cell.outcome == "untested":
+            yield f"{label(cell.name)} is {safe(unmeasured_because(cell))}."
 
 
 def _outcome_word(cell: CellSummary) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.lookup import untested
 from harness.records import ClaimVerdict, Contrast, Interval, PartAnalysis
 from harness.report import numbers, words
 from harness.report.lookup import Run
@@ -151,7 +152,8 @@ def _guards(verdict: ClaimVerdict, run: Run) -> Iterator[str]:
     part = run.parts.get(verdict.part or "")
     if part is None:
         return
-    yield _host(part)
+    plan = run.plans.get(part.part)
+    yield _host(part) if plan is None or plan.times else "it has no times, and no noise"
     if verdict.cell is None:
         return
     key = (part.part, verdict.cell)
@@ -165,6 +167,8 @@ def _guards(verdict: ClaimVerdict, run: Run) -> Iterator[str]:
 
 
 def _host(part: PartAnalysis) -> str:
+    if untested(part):
+        return safe("; ".join(part.reasons))
     floor = f", noise floor {numbers.share(part.floor)}" if part.floor is not None else ", no control"
     host = "noisy" if part.noise_known else "unstable"
     return f"host stable{floor}" if part.stable else f"{host} host: {safe('; '.join(part.reasons))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.records import CellSummary, StageSize
 from harness.report import numbers, words
@@ -65,7 +65,7 @@ def _memory_rows(cell: CellSummary, factor: float, trains: bool) -> Iterator[tup
         )
 
 
-def memory_sentences(cells: Iterable[CellSummary]) -> Iterator[str]:
+def memory_sentences(cells: Sequence[CellSummary]) -> Iterator[str]:
     if any(cell.allocator_peak_bytes is not None for cell in cells):
         yield (
             "Peak is the most a stage held above what was held when it began, left behind what it held more when it "
@@ -73,6 +73,12 @@ def memory_sentences(cells: Iterable[CellSummary]) -> Iterator[str]:
             "it, in a call of its own. The peak of a whole call is that of both passes. The process's own peak counts "
             "everything resident, the libraries too."
         )
+    for cell in cells:
+        if cell.allocator_peak_bytes is not None and cell.gradient_bytes:
+            above = cell.allocator_peak_bytes - cell.gradient_bytes
+            factor, unit = numbers.size_unit([cell.allocator_peak_bytes])
+            peak, rest = (numbers.brief(size * factor, 4) for size in (cell.allocator_peak_bytes, above))
+            yield f"{label(cell.name)}: of its peak of {peak} {unit} all but {rest} {unit} are gradients of parameters."
 
 
 def counters_table(cells: Iterable[CellSummary]) -> Table | None:

@@ -9,6 +9,7 @@ from harness.records import CellSummary, ClaimVerdict, Interval, Part, PartAnaly
 from harness.records.analysis import CLOSURE_GOAL
 from harness.report import numbers, words
 from harness.report.lookup import Run
+from harness.report.ratios_view import passes_sentences
 from harness.report.shown import Bar, Block, Column, Entry, Figure, Row, Rows, Section, Table
 from harness.report.sizes_view import memory_sentences, memory_table
 from harness.report.text import label, slug
@@ -44,7 +45,7 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block | None:
         items.append(by_stage)
     if not items:
         return None
-    sentences = (*_sentences(staged, run), *memory_sentences(memory))
+    sentences = (*_sentences(staged, run), *passes_sentences(part, run), *memory_sentences(memory))
     folded = "Stages and memory" if plan.reads else ""
     return Block(run.title(plan.name), words.under(plan), sentences, tuple(items), folded=folded)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.lookup import untested
 from harness.records import LOST_SHARE_LIMIT, CellSummary, Interval, Part, PartAnalysis
 from harness.records.analysis import CLOSURE_GOAL, PROBE_COST_GOAL
 from harness.report import numbers, words
@@ -26,8 +27,12 @@ def _lead(run: Run) -> Iterator[str]:
     if run.manifest.plan.purpose == "calibrate":
         yield "A calibration: every cell stands beside a copy of itself, and whatever a ratio shows is noise."
         return
-    unstable = [part for part in run.analysis.parts if not part.stable]
-    if not unstable:
+    for part in run.analysis.parts:
+        if untested(part):
+            yield f"Part {label(part.part)} is not judged: it is {safe(part.reasons[0])}."
+    tested = [part for part in run.analysis.parts if not untested(part)]
+    unstable = [part for part in tested if not part.stable]
+    if tested and not unstable:
         yield "The control and the canary held still: no reason was found to withhold verdicts for the host's sake."
     for part in unstable:
         name = f"part {label(part.part)}" if len(run.analysis.parts) > 1 else "this run"
@@ -53,6 +58,9 @@ def _block(plan: Part, part: PartAnalysis, run: Run) -> Block:
 
 
 def _sentences(plan: Part, part: PartAnalysis) -> Iterator[str]:
+    if not plan.times:
+        yield "It has no times and no trials: its outputs, readings and memory are exact, whatever the host does."
+        return
     recorded = f"{words.count(part.blocks, 'recorded block')} over {words.count(part.trials, 'trial')}"
     yield (
         f"Of {recorded}, {part.kept} were undisturbed throughout; in the others the disturbed pairs were excluded, "

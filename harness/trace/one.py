@@ -58,6 +58,8 @@ def run_alone(
         raise TraceError(f"{name}: {hung}")
     lines = run.lines(1)
     failed = next((line for line in lines if isinstance(line, Outcome)), None)
+    if failed is not None and failed.outcome == "untested":
+        raise TraceError(f"{name} is not testable here: {failed.detail}")
     if failed is not None:
         raise TraceError(f"{name}: {failed.outcome} during {failed.during}: {failed.detail}")
     if not lines or not isinstance(lines[-1], End):

@@ -10,7 +10,7 @@ numbers, held to the same outputs.
     LOSS       linear_cross_entropy              torch's own, where this torch has it: all logits at once, or chunked
 
 A suite names them as `sem_impl.peers:SCAN`; nothing else of this project loads this package, and the packages it needs
-(extra `peers`) are imported where a level is built, so a level whose package is missing fails alone and says what
+(extra `peers`) are imported where a level is built, so a level whose package is missing is untested alone and says what
 installs it. What a peer must have in its own form is made once where it depends on parameters alone, as that peer's
 user would; what depends on the input is part of its call. JAX is compiled in the call before the first that counts,
 holds as many threads as the process was given, and is waited for.

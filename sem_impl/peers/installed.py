@@ -4,9 +4,26 @@ import os
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 INSTALL = 'pip install -c constraints.txt -e ".[peers]"'
+PACKAGES = {
+    "jax_scan": ("jax",),
+    "jax_associative_scan": ("jax",),
+    "mambapy": ("mambapy",),
+    "pot": ("ot",),
+    "ott": ("jax", "ott"),
+    "ott_kernel": ("jax", "ott"),
+    "lineax_bicgstab": ("jax", "lineax"),
+}
+"""Level -> the packages it needs beside what SEM does."""
+
+
+def lacking(level: str) -> str:
+    """Which package a level would not find; empty where it has all. Imports none."""
+    absent = [package for package in PACKAGES.get(level, ()) if find_spec(package) is None]
+    return f"peer {absent[0]} is not installed; {INSTALL} would install it" if absent else ""
 
 
 def peer(module: str) -> Any:

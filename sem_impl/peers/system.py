@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.system import Batch, Conditions, Estimate, Output, Switch, Variant
+from sem_impl.peers import installed
 from sem_impl.system.common import device_of, evolution
 from sem_impl.system.pieces_encoder import SemSinkhorn
 from sem_impl.system.pieces_head import SemLoss
@@ -28,11 +29,21 @@ def joined(switches: tuple[Switch, ...], name: str, peers: tuple[str, ...]) -> t
     )
 
 
-class ForwardOnly:
-    """For a piece whose peers give no gradient, or not ours."""
+class Peers:
+    """For a piece with peers among the levels of `switch`."""
 
     switch = ""
     peers: tuple[str, ...] = ()
+
+    def unavailable(self, variant: Variant, conditions: Conditions, mode: str) -> str | None:
+        return self.lacking(variant[self.switch]) or super().unavailable(variant, conditions, mode)  # type: ignore[misc]
+
+    def lacking(self, level: str) -> str:
+        return installed.lacking(level)
+
+
+class ForwardOnly(Peers):
+    """Where peers give no gradient, or not ours."""
 
     def refuse(self, variant: Variant, mode: str) -> None:
         if mode == "train_step" and variant[self.switch] in self.peers:
@@ -47,9 +58,10 @@ class ForwardOnly:
         return super().run(model, batch, mode)  # type: ignore[misc]
 
 
-class PeerScan(SemScan):
+class PeerScan(Peers, SemScan):
     title = "The scan of SEM alone, and those of JAX and mambapy"
     switches = joined(SemScan.switches, "scan", SCANS)
+    switch, peers = "scan", SCANS
 
     def made_by(self, initial: Any, variant: Variant, conditions: Conditions) -> Any:
         if variant["scan"] not in SCANS:
@@ -127,8 +139,14 @@ class PeerCayley(ForwardOnly, SemCayley):
         return {}
 
 
-class PeerLoss(SemLoss):
+class PeerLoss(Peers, SemLoss):
     switches = joined(SemLoss.switches, "loss", LOSSES)
+    switch, peers = "loss", LOSSES
+
+    def lacking(self, level: str) -> str:
+        from sem_impl.peers import losses
+
+        return losses.lacking() if level in self.peers else ""
 
     def made_by(self, initial: Any, variant: Variant, conditions: Conditions) -> Any:
         if variant["loss"] not in LOSSES:

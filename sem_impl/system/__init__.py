@@ -4,6 +4,7 @@
     variants   the named ones
     whole      the system `sem`
     learning   that it learns from text and writes it
+    needs      what its levels need of a machine
     alone      the system `sem_propagator`
     pieces     smaller ones: scan, norm, Sinkhorn, phase, step, head with loss, each with the floor of memory beside it
 

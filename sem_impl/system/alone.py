@@ -8,11 +8,12 @@ from harness.system import Batch, Condition, Conditions, Cost, Estimate, Order, 
 from sem_impl import costs, estimate
 from sem_impl.sizes import TRAINING
 from sem_impl.system.common import DEVICES, EVOLUTION, PROBES, ROUNDOFF, device_of, evolution
+from sem_impl.system.needs import Needs
 from sem_impl.system.switches import KERR_GAIN, SOLVER
 from sem_impl.system.variants import PROPAGATOR_AFTER, PROPAGATOR_BEFORE, PROPAGATOR_BEYOND
 
 
-class SemPropagator:
+class SemPropagator(Needs):
     name = "sem_propagator"
     title = "The propagator of SEM alone: Kerr phase and Cayley step on unit-RMS rows"
     switches = SOLVER
@@ -31,6 +32,7 @@ class SemPropagator:
     )
     stages = MappingProxyType({})
     probes = PROBES
+    native = MappingProxyType({("kernels", "fused"): ("cayley",)})
     rounding = 50 * ROUNDOFF
     """Some 20 operations in the Kerr phase and the right-hand side; the solver's own are within its tolerance. Derived
     for one layer, applied to any number: each more would multiply by KERR_GAIN."""

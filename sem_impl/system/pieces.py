@@ -24,6 +24,7 @@ from typing import Any
 from harness.system import Batch, Conditions, Cost, Estimate, Output, Switch, Variant
 from sem_impl import estimate
 from sem_impl.system.common import DEVICES, device_of
+from sem_impl.system.needs import Needs
 
 WORK = Switch(
     name="work",
@@ -47,7 +48,7 @@ def named(switches: tuple[Switch, ...], name: str) -> Switch:
     return next(switch for switch in switches if switch.name == name)
 
 
-class Piece:
+class Piece(Needs):
     """What the pieces share. A subclass says what is drawn, what is built and what it costs; `given` and `made` name
     the tensor it reads and the one it makes."""
 

@@ -61,6 +61,7 @@ class SemSinkhorn(Piece):
     the marginal error, is below 0.99 wherever 50 updates come near to balance; and two products beside it."""
     order = Order("costs", 0, "log_plan", 0)
     given, made = "costs", "log_plan"
+    native = MappingProxyType({("sinkhorn", "fused"): ("sinkhorn",)})
 
     def cost(self, variant: Variant, conditions: Conditions, training: bool, item: int) -> Cost:
         """Per entry: the prior 1, one exponential, two multiply-adds in every update, and log t 2. Adjoint: one

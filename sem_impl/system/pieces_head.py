@@ -55,6 +55,7 @@ class SemLoss(Piece):
     )
     order = Order("psi", 0, "logits", 0)
     given, made = "psi", "logits"
+    native = MappingProxyType({("loss", "chunked"): ("loss",)})
 
     def cost(self, variant: Variant, conditions: Conditions, training: bool, item: int) -> Cost:
         """The head's of `costs`; of `product` the products alone, which read W once in each pass."""

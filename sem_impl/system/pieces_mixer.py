@@ -53,6 +53,7 @@ class SemScan(Piece):
     """dL/dA is a product of a state and an adjoint, both in error (2), formed from an output that already is."""
     order = Order("u", 1, "states", 1)
     given, made = "u", "states"
+    native = MappingProxyType({("scan", "fused"): ("scan",)})
 
     def cost(self, variant: Variant, conditions: Conditions, training: bool, item: int) -> Cost:
         """Per entry one complex multiply-add; the adjoint another, and the product dL/dA (6). A, u read and h written;
@@ -123,6 +124,7 @@ class SemNorm(Piece):
     rows (2 each, and 2 our allowance)."""
     order = Order("z", 0, "normed", 0)
     given, made = "z", "normed"
+    native = MappingProxyType({("kernels", "fused"): ("rows",)})
 
     def cost(self, variant: Variant, conditions: Conditions, training: bool, item: int) -> Cost:
         count = int(conditions["rows"]) * int(conditions["width"])

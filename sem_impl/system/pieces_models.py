@@ -206,11 +206,12 @@ class Products(torch.autograd.Function):
 
 
 class HeadLoss(nn.Module):
-    """psi [rows, P] and targets -> the loss; without targets the logits."""
+    """psi [rows, P] and targets -> the loss; without targets the logits. Rows get their norm of 1 in the leanest way
+    there is, at every level: what is asked here is what a loss takes."""
 
     def __init__(self, initial: Initial, width: int, vocabulary: int, *, head: str, loss: str, work: str) -> None:
         super().__init__()
-        self.head = Head(initial.scope("head"), width, vocabulary, head=head, loss=loss)
+        self.head = Head(initial.scope("head"), width, vocabulary, head=head, loss=loss, kernels="fused")
         self.work = work
 
     def forward(self, psi: Tensor, targets: Tensor | None = None) -> Tensor:

@@ -47,6 +47,7 @@ class SemKerr(Piece):
     gradient_slack = 4 * KERR_GAIN
     order = Order("psi", 0, "psi", 0)
     given, made = "psi", "psi"
+    native = SemPropagator.native
 
     def cost(self, variant: Variant, conditions: Conditions, training: bool, item: int) -> Cost:
         """Equation (5) of `costs` without a solve. psi read and written; in the adjoint psi read, its gradient
@@ -80,6 +81,8 @@ class SemCayley(SemPropagator):
     name = "sem_cayley"
     title = "Kerr phase and Cayley step of SEM on unit-RMS rows, beside a copy of those rows"
     switches = (*(where_computed(switch) for switch in SOLVER), WORK)
+    stages = MappingProxyType({"step": ""})
+    """The whole model: what is left out is the loss, which is none of the propagator's, and its gradient."""
     variants = MappingProxyType(
         {name: {**levels, "work": "computed"} for name, levels in SemPropagator.variants.items()}
     )

@@ -11,13 +11,14 @@ from sem_impl.sizes import INFERENCE, SIZES, TAPS, TRAINING, Dimensions
 from sem_impl.system.common import DEVICES, EVOLUTION, ROUNDOFF, device_of, evolution
 from sem_impl.system.counting import Counts
 from sem_impl.system.learning import Learns
+from sem_impl.system.needs import Needs
 from sem_impl.system.readings import READINGS
 from sem_impl.system.switches import ENCODER, HEAD, KERR_GAIN, MIXER, OPTIMISER, SOLVER
 from sem_impl.system.update import update_of
 from sem_impl.system.variants import VARIANTS
 
 
-class Sem(Learns, Counts):
+class Sem(Learns, Counts, Needs):
     name = "sem"
     title = "SEM V5.5, the whole model"
     switches = (*ENCODER, *MIXER, *SOLVER, *HEAD, *OPTIMISER)
@@ -42,6 +43,14 @@ class Sem(Learns, Counts):
     variants = MappingProxyType(VARIANTS)
     stages = MappingProxyType({name: name for name in ("encoder", "mixer", "propagator", "head")})
     probes = READINGS
+    native = MappingProxyType(
+        {
+            ("kernels", "fused"): ("cayley", "rows", "taps", "unitary"),
+            ("scan", "fused"): ("scan",),
+            ("sinkhorn", "fused"): ("sinkhorn",),
+            ("loss", "chunked"): ("loss",),
+        }
+    )
     rounding = 190 * ROUNDOFF
     """A value passes some 20 operations in each of 8 mixer layers and 30 outside them, each rounding once. Derived for
     at most 8 mixer layers and one propagator layer, applied to any number: each mixer layer more would add 20, each
