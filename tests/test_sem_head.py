@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sem_impl.head import FLOOR, HEADS, Head
+from sem_impl.head import FLOOR, HEADS, Head, Scaled
 from sem_impl.initial import Initial
 
 
@@ -25,6 +25,17 @@ def test_log_linear_logits_are_linear_in_the_direction():
         made.projection.bias.copy_(torch.linspace(-1, 1, 256))
     logits = math.sqrt(256) * (direction.real @ weight[..., 0].T + direction.imag @ weight[..., 1].T)
     assert torch.allclose(made(psi), logits + made.projection.bias, atol=1e-6)
+
+
+def test_scaled_rows_have_both_derivatives_and_keep_what_came_out_alone():
+    rows = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(4))[:, ::2].requires_grad_()
+    sigma = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(Scaled.apply, (rows, sigma))
+    assert torch.autograd.gradgradcheck(Scaled.apply, (rows, sigma))
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda each: kept.append(each.data_ptr()) or each, lambda each: each):
+        scaled = Scaled.apply(rows, sigma)
+    assert kept == [scaled.data_ptr(), sigma.data_ptr()]
 
 
 def test_born_logits_are_the_logarithm_of_the_overlap_that_conjugates_w():
