@@ -100,9 +100,9 @@ def threads() -> int:
     return torch.get_num_threads() if os.getpid() == PROCESS else 1
 
 
-def dense(*given: Tensor) -> list[Tensor]:
-    """As they are where they lie in order, without flags."""
-    return [each.contiguous().resolve_conj().resolve_neg() for each in given]
+def dense(*given: Tensor | None) -> list[Tensor | None]:
+    """As they are where they lie in order, without flags. What is not given stays None."""
+    return [None if each is None else each.contiguous().resolve_conj().resolve_neg() for each in given]
 
 
 def _kind(each: Tensor | int | float | None) -> type:

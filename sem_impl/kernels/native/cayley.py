@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sem_impl.chebyshev import coefficients
 from sem_impl.hamiltonian import OFFSETS, check_width, spectral_bound
-from sem_impl.kernels.native import call
+from sem_impl.kernels.native import call, dense
 
 Gradients = tuple[Tensor, Tensor, Tensor]
 
@@ -26,7 +26,7 @@ def chebyshev(
     psi: Tensor, kappa: Tensor | None, weights: Tensor, a: float, tolerance: float, max_iterations: int
 ) -> Tensor:
     _check("semh::chebyshev", psi, kappa, weights)
-    psi, kappa, weights = _dense(psi, kappa, weights)
+    psi, kappa, weights = dense(psi, kappa, weights)
     out = torch.empty_like(psi)
     _run("chebyshev", psi, psi, kappa, weights, out, *_series(weights, a, tolerance, max_iterations))
     return out
@@ -49,7 +49,7 @@ def chebyshev_adjoint(
     max_iterations: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check("semh::chebyshev_adjoint", psi, kappa, weights, evolved, g)
-    psi, kappa, weights, evolved, g = _dense(psi, kappa, weights, evolved, g)
+    psi, kappa, weights, evolved, g = dense(psi, kappa, weights, evolved, g)
     found = _gradients(psi, kappa, weights)
     series = _series(weights, a, tolerance, max_iterations)
     _run("chebyshev_adjoint", psi, psi, kappa, weights, evolved, g, *found, *series)
@@ -67,7 +67,7 @@ def cocg(
     max_iterations: int,
 ) -> tuple[Tensor, Tensor]:
     _check("semh::cocg", psi, kappa, weights)
-    psi, kappa, weights = _dense(psi, kappa, weights)
+    psi, kappa, weights = dense(psi, kappa, weights)
     out, updates = torch.empty_like(psi), torch.empty(len(psi), dtype=torch.int64)
     settings = (a, int(block_jacobi), tolerance, max_iterations)
     _run("cocg", psi, psi, kappa, weights, out, updates, *settings)
@@ -92,7 +92,7 @@ def cocg_adjoint(
     max_iterations: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check("semh::cocg_adjoint", psi, kappa, weights, evolved, g)
-    psi, kappa, weights, evolved, g = _dense(psi, kappa, weights, evolved, g)
+    psi, kappa, weights, evolved, g = dense(psi, kappa, weights, evolved, g)
     found = _gradients(psi, kappa, weights)
     settings = (a, int(block_jacobi), tolerance, max_iterations)
     _run("cocg_adjoint", psi, psi, kappa, weights, evolved, g, *found, *settings)
@@ -108,7 +108,7 @@ def _(psi: Tensor, kappa: Tensor | None, weights: Tensor, *_: object) -> tuple[T
 @torch.library.custom_op("semh::kerr", mutates_args=(), device_types="cpu")
 def kerr(psi: Tensor, kappa: Tensor) -> Tensor:
     _check("semh::kerr", psi, kappa, None)
-    psi, kappa = _dense(psi, kappa)
+    psi, kappa = dense(psi, kappa)
     out = torch.empty_like(psi)
     _run("kerr", psi, psi, kappa, out)
     return out
@@ -122,7 +122,7 @@ def _(psi: Tensor, kappa: Tensor) -> Tensor:  # noqa: ARG001 - the operator's si
 @torch.library.custom_op("semh::kerr_adjoint", mutates_args=(), device_types="cpu")
 def kerr_adjoint(psi: Tensor, kappa: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     _check("semh::kerr_adjoint", psi, kappa, None, g)
-    psi, kappa, g = _dense(psi, kappa, g)
+    psi, kappa, g = dense(psi, kappa, g)
     g_psi, g_kappa = torch.empty_like(psi), torch.empty_like(kappa)
     _run("kerr_adjoint", psi, psi, kappa, g, g_psi, g_kappa)
     return g_psi, g_kappa
@@ -138,7 +138,7 @@ def edge_gradients(q: Tensor, evolved: Tensor, g: Tensor, g_q: Tensor) -> Tensor
     """sum over rows of Im(conj(z_i - z_j)(y_i - y_j)), z = (g + g_q)/2, y = (q + psi')/2: [3, P]."""
     _check("semh::edge_gradients", q, None, None, evolved, g, g_q)
     check_width(q.shape[1])
-    q, *others = _dense(q, evolved, g, g_q)
+    q, *others = dense(q, evolved, g, g_q)
     out = torch.empty(len(OFFSETS), q.shape[1], dtype=q.dtype.to_real())
     _run("edge_gradients", q, q, *others, out)
     return out
@@ -188,10 +188,6 @@ def _gradients(psi: Tensor, kappa: Tensor | None, weights: Tensor) -> Gradients:
 
 def _alike(t: Tensor) -> Tensor:
     return torch.empty_like(t, memory_format=torch.contiguous_format)
-
-
-def _dense(*given: Tensor | None) -> list[Tensor | None]:
-    return [None if t is None else t.resolve_conj().resolve_neg().contiguous() for t in given]
 
 
 def _check(where: str, psi: Tensor, kappa: Tensor | None, weights: Tensor | None, *fields: Tensor) -> None:

@@ -8,7 +8,7 @@ entry) is formed again while the row is there.
 import torch
 from torch import Tensor
 
-from sem_impl.kernels.native import call
+from sem_impl.kernels.native import call, dense
 
 
 def _checked(name: str, z: Tensor, *others: Tensor, parameter: Tensor, size: tuple[int, ...]) -> None:
@@ -29,14 +29,10 @@ def _alike(name: str, z: Tensor, g: Tensor) -> None:
         )
 
 
-def _whole(z: Tensor) -> Tensor:
-    return z.contiguous().resolve_conj().resolve_neg()
-
-
 @torch.library.custom_op("semh::complex_rms", mutates_args=(), device_types="cpu")
 def complex_rms(z: Tensor, gamma: Tensor, small: float) -> Tensor:
     _checked("complex_rms", z, parameter=gamma, size=z.shape[-1:])
-    z, gamma, y = _whole(z), _whole(gamma), _empty(z)
+    (z, gamma), y = dense(z, gamma), _empty(z)
     call("rows", "rms", gamma, z, gamma, *_rows(z), small, y)
     return y
 
@@ -49,7 +45,7 @@ def _(z: Tensor, gamma: Tensor, small: float) -> Tensor:  # noqa: ARG001 - the o
 @torch.library.custom_op("semh::complex_rms_adjoint", mutates_args=(), device_types="cpu")
 def complex_rms_adjoint(z: Tensor, gamma: Tensor, g: Tensor, small: float) -> tuple[Tensor, Tensor]:
     _checked("complex_rms_adjoint", z, g, parameter=gamma, size=z.shape[-1:])
-    z, gamma, g, dz = _whole(z), _whole(gamma), _whole(g), _empty(z)
+    (z, gamma, g), dz = dense(z, gamma, g), _empty(z)
     dgamma = torch.empty_like(gamma)
     call("rows", "rms_adjoint", gamma, z, gamma, g, *_rows(z), small, dz, dgamma)
     return dz, dgamma
@@ -63,7 +59,7 @@ def _(z: Tensor, gamma: Tensor, g: Tensor, small: float) -> tuple[Tensor, Tensor
 @torch.library.custom_op("semh::magnitude_gate", mutates_args=(), device_types="cpu")
 def magnitude_gate(z: Tensor, beta: Tensor) -> Tensor:
     _checked("magnitude_gate", z, parameter=beta, size=())
-    z, beta, y = _whole(z), _whole(beta), _empty(z)
+    (z, beta), y = dense(z, beta), _empty(z)
     call("rows", "gate", beta, z, beta, z.numel(), y)
     return y
 
@@ -76,7 +72,7 @@ def _(z: Tensor, beta: Tensor) -> Tensor:  # noqa: ARG001 - the operator's signa
 @torch.library.custom_op("semh::magnitude_gate_adjoint", mutates_args=(), device_types="cpu")
 def magnitude_gate_adjoint(z: Tensor, beta: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     _checked("magnitude_gate_adjoint", z, g, parameter=beta, size=())
-    z, beta, g, dz = _whole(z), _whole(beta), _whole(g), _empty(z)
+    (z, beta, g), dz = dense(z, beta, g), _empty(z)
     dbeta = torch.empty_like(beta)
     call("rows", "gate_adjoint", beta, z, beta, g, z.numel(), dz, dbeta)
     return dz, dbeta
@@ -90,7 +86,7 @@ def _(z: Tensor, beta: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG
 @torch.library.custom_op("semh::direction", mutates_args=(), device_types="cpu")
 def direction(x: Tensor, least: float) -> Tensor:
     """x [.., n] real, each row to a length of 1."""
-    x, y = _whole(x), _empty(x)
+    (x,), y = dense(x), _empty(x)
     call("rows", "direction", x, x, *_rows(x), least, y)
     return y
 
@@ -103,7 +99,7 @@ def _(x: Tensor, least: float) -> Tensor:  # noqa: ARG001 - the operator's signa
 @torch.library.custom_op("semh::direction_adjoint", mutates_args=(), device_types="cpu")
 def direction_adjoint(x: Tensor, g: Tensor, least: float) -> Tensor:
     _alike("direction_adjoint", x, g)
-    x, g, dx = _whole(x), _whole(g), _empty(x)
+    (x, g), dx = dense(x, g), _empty(x)
     call("rows", "direction_adjoint", x, x, g, *_rows(x), least, dx)
     return dx
 

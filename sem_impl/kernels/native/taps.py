@@ -7,7 +7,7 @@ comes in; the convolution's own result is never in memory.
 import torch
 from torch import Tensor
 
-from sem_impl.kernels.native import call
+from sem_impl.kernels.native import call, dense
 from sem_impl.sizes import TAPS
 
 STRIP = 128
@@ -26,14 +26,10 @@ def _check(z: Tensor, tail: Tensor, taps: Tensor, beta: Tensor) -> None:
         )
 
 
-def _plain(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(each.resolve_conj().resolve_neg().contiguous() for each in tensors)
-
-
 @torch.library.custom_op("semh::gated_taps", mutates_args=(), device_types="cpu")
 def gated_taps(z: Tensor, tail: Tensor, taps: Tensor, beta: Tensor) -> Tensor:
     _check(z, tail, taps, beta)
-    given = _plain(z, tail, taps, beta)
+    given = dense(z, tail, taps, beta)
     y = torch.empty_like(given[0])
     call("taps", "taps", y, *given, y, *z.shape)
     return y
@@ -53,7 +49,7 @@ def gated_taps_adjoint(
         raise ValueError(
             f"semh::gated_taps_adjoint: g {list(g.shape)} {g.dtype}; {list(z.shape)} {z.dtype} as of z would do"
         )
-    given = _plain(g, z, tail, taps, beta)
+    given = dense(g, z, tail, taps, beta)
     batch, length, width = z.shape
     dz, dtail = torch.empty_like(given[1]), torch.empty_like(given[2])
     dtaps, dbeta = z.new_empty(batch, TAPS, width), beta.new_empty(batch * -(-width // STRIP))

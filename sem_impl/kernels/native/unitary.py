@@ -7,7 +7,7 @@ for the backward pass: what comes in, so that both products and the turn are for
 import torch
 from torch import Tensor
 
-from sem_impl.kernels.native import call
+from sem_impl.kernels.native import call, dense
 
 BLOCK = 8
 
@@ -26,14 +26,10 @@ def _check(z: Tensor, logits: Tensor, U: Tensor, phi: Tensor) -> None:
         )
 
 
-def _plain(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return tuple(each.resolve_conj().resolve_neg().contiguous() for each in tensors)
-
-
 @torch.library.custom_op("semh::unitary_gate", mutates_args=(), device_types="cpu")
 def unitary_gate(z: Tensor, logits: Tensor, U: Tensor, phi: Tensor) -> Tensor:
     _check(z, logits, U, phi)
-    given = _plain(z, logits, U, phi)
+    given = dense(z, logits, U, phi)
     out = torch.empty_like(given[0])
     if call("unitary", "unitary", out, *given, out, len(z), len(U)):
         raise MemoryError("semh::unitary_gate: no memory for a few tokens")
@@ -54,7 +50,7 @@ def unitary_gate_adjoint(
         raise ValueError(
             f"semh::unitary_gate_adjoint: g {list(g.shape)} {g.dtype}; {list(z.shape)} {z.dtype} as of z would do"
         )
-    given = _plain(g, z, logits, U, phi)
+    given = dense(g, z, logits, U, phi)
     found = tuple(torch.empty_like(each) for each in given[1:])
     if call("unitary", "unitary_adjoint", given[0], *given, *found, len(z), len(U)):
         raise MemoryError("semh::unitary_gate_adjoint: no memory for a few tokens")
