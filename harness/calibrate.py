@@ -41,7 +41,7 @@ from harness.records import (
 from harness.schedule import cells_of
 from harness.stats import margin as margins
 from harness.stats import noise
-from harness.stats.disturbed import with_slow_clocks
+from harness.stats.disturbed import judged_by_clock
 from harness.stats.interval import t_quantile
 from harness.stats.pairing import Comparison, pair_each
 from harness.systems import load_system
@@ -139,7 +139,7 @@ def _blocks(manifest: Manifest, lines: Mapping[int, Sequence[Line]]) -> dict[str
         if process.process == "trial" and process.state == "done":
             found = [line for line in lines[process.number] if isinstance(line, Block)]
             blocks.setdefault(process.part, []).extend(found)
-    return {part: with_slow_clocks(found) for part, found in blocks.items()}
+    return {part: judged_by_clock(found) for part, found in blocks.items()}
 
 
 def _order_effect(analysis: Analysis, blocks: Mapping[str, Sequence[Block]]) -> float | None:

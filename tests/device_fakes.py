@@ -73,7 +73,7 @@ def _plant() -> Any:
         reading = count(1)
 
         def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:  # noqa: N802
-            return 0x04 if next(self.reading) % 9 == 0 else 0x01
+            return 0x20 if next(self.reading) % 9 == 0 else 0x01
 
     device = Device(float)
     device.queue = CLOCK

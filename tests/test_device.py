@@ -19,7 +19,7 @@ from harness.measure.device_findings import device_findings
 from harness.measure.device_watch import DeviceWatch, NvmlSensor, Reading, Unreadable, XpuSensor, sensor_of
 from harness.measure.trial import WRAPPED, _Bench
 from harness.measure.virtual import VirtualClock
-from harness.stats.disturbed import CLOCK_DROP, with_slow_clocks
+from harness.stats.disturbed import CLOCK_DROP, clock_note, judged_by_clock
 from harness.stats.pairing import paired, pairs
 
 A, B = ("a", "bare"), ("b", "bare")
@@ -191,21 +191,44 @@ def compared(*clocks, words=("", "")):
 
 def test_a_pair_at_a_clock_far_below_the_median_is_left_out_with_its_reason():
     slow = 2e9 * (1 - CLOCK_DROP) - 1e6
-    found = paired(pairs(with_slow_clocks(compared(2e9, slow, 2e9, 1.95e9)), A, B), one_thread=True)
+    found = paired(pairs(judged_by_clock(compared(2e9, slow, 2e9, 1.95e9)), A, B), one_thread=True)
     assert (found.kept, found.excluded) == (3, 1)
     assert found.disturbed == ("clock more than 5% below the run's median",)
 
 
 def test_a_throttled_pair_is_left_out_and_half_of_them_make_it_degraded():
-    few = paired(pairs(compared(2e9, 2e9, 2e9, words=("throttled: power cap", "")), A, B), one_thread=True)
-    assert (few.kept, few.excluded, few.disturbed) == (2, 1, ("throttled: power cap",))
-    most = paired(pairs(with_slow_clocks(compared(1e9, 1e9, 1e9, 2e9)), A, B), one_thread=True)
+    hot = ("throttled: thermal slowdown by software", "")
+    few = paired(pairs(judged_by_clock(compared(2e9, 2e9, 2e9, words=hot)), A, B), one_thread=True)
+    assert (few.kept, few.excluded, few.disturbed) == (2, 1, hot[:1])
+    most = paired(pairs(judged_by_clock(compared(1e9, 1e9, 1e9, 2e9)), A, B), one_thread=True)
     assert (most.clock, most.degraded, most.kept) == ("wall", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("clock", "word", "left"),
+    [
+        (1.95e9, "throttled: power cap", ""),
+        (1.5e9, "throttled: power cap", "throttled: power cap; clock more than 5% below the run's median"),
+        (1.95e9, "throttled: power brake, power cap", "throttled: power brake, power cap"),
+        (None, "throttled: power cap", "throttled: power cap"),
+    ],
+)
+def test_a_power_cap_disturbs_where_the_clock_fell_or_cannot_be_read(clock, word, left):
+    capped, *_ = judged_by_clock(compared(clock, 2e9, 2e9, words=(word, "")))
+    assert [one.disturbed for one in capped.samples] == ["", left]
+
+
+def test_what_the_clock_did_is_said_as_it_was_recorded():
+    blocks = compared(1.95e9, 2e9, 2e9, words=("throttled: power cap", ""))
+    said = "the device's clock was between 1950 and 2000 MHz, 2000 in the median; 1 of 6 samples met its power cap"
+    assert clock_note(blocks) == said
+    assert clock_note(compared(2e9)) == "the device's clock was between 2000 and 2000 MHz, 2000 in the median"
+    assert clock_note([block(sample("b", 0.01, 0))]) == ""
 
 
 def test_without_a_reading_nothing_is_left_out():
     blocks = [block(sample("b", 0.01, 0), sample("a", 0.02, 1))]
-    assert with_slow_clocks(blocks) == blocks
+    assert judged_by_clock(blocks) == blocks
 
 
 def bench(clock, sensor=None):
@@ -280,9 +303,8 @@ def test_the_doctor_tells_a_quiet_device():
     found = told()
     assert [word for word, _ in found] == ["ok", "note", "ok", "ok", "untested"]
     assert ("ok", "cuda: H100, driver 575, CUDA 13.0, 80.0 GB, 79.0 GB free") in found
-    assert (
-        found["note", "cuda: semh was never run on such a device by its authors"] == "`make cuda` tests it on this one"
-    )
+    tried = "cuda: of such devices semh's authors had one, an NVIDIA H100"
+    assert found["note", tried] == "`make cuda` tests it on this one"
 
 
 def test_the_doctor_names_who_else_is_on_a_device_and_what_holds_it_back():

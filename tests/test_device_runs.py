@@ -81,10 +81,12 @@ def test_a_run_on_a_device_reads_its_clock_and_leaves_throttled_pairs_out(on_cud
     assert slow.ratio.point == pytest.approx(2.0, rel=1e-3)
     samples = [s for block in blocks_of(on_cuda) for s in block.samples]
     assert {s.clock_hz for s in samples} == {1.98e9}
-    assert {s.disturbed for s in samples} == {"", "throttled: power cap"}
+    assert {s.disturbed for s in samples} == {"", "throttled: thermal slowdown by software"}
     assert all(s.cpu_s is None and s.lost_share is None for s in samples)
     assert slow.excluded_blocks > 0
-    assert "pairs disturbed on the device (throttled: power cap)" in {one.reason for one in part.exclusions}
+    reason = "pairs disturbed on the device (throttled: thermal slowdown by software)"
+    assert reason in {one.reason for one in part.exclusions}
+    assert "the device's clock was between 1980 and 1980 MHz, 1980 in the median" in part.notes
 
 
 def test_an_operator_a_device_lacks_is_an_outcome_in_words_and_a_lost_device_ends_no_run(on_cuda):

@@ -139,7 +139,7 @@ def analyse_part(evidence: Evidence) -> PartAnalysis:
         readings=readings(evidence, cells),
         reading_moves=moves(evidence, cells),
         dead_switches=dead_switches(evidence, found, cells),
-        notes=(*part.notes, *known.notes, *unclimbed, *_goals_missed(cells)),
+        notes=(*part.notes, *known.notes, *unclimbed, *filter(None, [evidence.clock_note]), *_goals_missed(cells)),
     )
 
 

@@ -24,7 +24,7 @@ from harness.lookup import cross_talk
 from harness.records import Confirmation, Contrast, Interval, PartAnalysis
 from harness.stats import adjacent, noise, welch
 from harness.stats import margin as margins
-from harness.stats.disturbed import with_slow_clocks
+from harness.stats.disturbed import judged_by_clock
 from harness.stats.interval import exponentiated, ratio_interval
 
 Key = tuple[str, str, str]
@@ -67,7 +67,7 @@ def _measured_again(evidence: Evidence, slower: Sequence[Contrast]) -> list[Cont
     again = replace(
         evidence,
         part=evidence.part.model_copy(update={"cells": tuple(c for c in evidence.part.cells if c.id in resident)}),
-        blocks=with_slow_clocks([block for one in through for block in one.blocks]),
+        blocks=judged_by_clock([block for one in through for block in one.blocks]),
         trials=min(one.follow_up.trials for one in through),
     )
     return judged([one for one in _contrasts(again) if _key(one) in suspects], evidence.margin)
@@ -111,7 +111,7 @@ def _measured_alone(evidence: Evidence, one: Contrast) -> Contrast:
     if chosen.lacking:
         reason = f"not confirmed: {chosen.lacking}"
         return _with(one, Confirmation(way="fresh", ratio=None, agrees=False, reason=reason))
-    blocks = with_slow_clocks(chosen.blocks)
+    blocks = judged_by_clock(chosen.blocks)
     found = adjacent.adjacent(blocks, one.cell, one.baseline, one_thread=evidence.one_thread)
     inside = np.log(one.trials).tolist()
     if len(found.logs) < 2:

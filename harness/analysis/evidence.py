@@ -29,7 +29,7 @@ from harness.records import (
     Start,
     WarmUp,
 )
-from harness.stats.disturbed import with_slow_clocks
+from harness.stats.disturbed import clock_note, judged_by_clock
 
 Lines = Mapping[int, Sequence[Line]]
 """Process number -> its lines."""
@@ -57,6 +57,8 @@ class Evidence:
     trials: int = 0
     floor: float | None = None
     """Noise floor of whole calls, once it is known."""
+    clock_note: str = ""
+    """What the device's clock did; empty where it was not read."""
     followed: tuple[Followed, ...] | None = None
     abandoned: dict[str, int] = field(default_factory=dict)
     """Reason -> blocks that count for nothing."""
@@ -84,7 +86,8 @@ def gather(manifest: Manifest, lines: Lines, part: Part) -> Evidence:
     counted = {(process.trial, process.group): process for process in processes if _counts(process)}
     for process in counted.values():
         _take(evidence, process, lines[process.number])
-    evidence.blocks = with_slow_clocks(evidence.blocks)
+    evidence.clock_note = clock_note(evidence.blocks)
+    evidence.blocks = judged_by_clock(evidence.blocks)
     for process in processes:
         if process.process == "trial" and process.state == "abandoned":
             lost = sum(isinstance(line, Block) for line in lines[process.number])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.records import Block, FollowUp, Line, Manifest, Part, Process
 from harness.schedule import Job, follow_up_jobs
-from harness.stats.disturbed import with_slow_clocks
+from harness.stats.disturbed import judged_by_clock
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def followed(manifest: Manifest, lines: Mapping[int, Sequence[Line]], part: Part
         blocks = [line for process in through for line in lines[process.number] if isinstance(line, Block)]
         lacking = "" if jobs and len(through) == len(jobs) else _lacking(manifest, jobs)
         if one.part == part.name:
-            found.append(Followed(one, tuple(with_slow_clocks(blocks)), lacking))
+            found.append(Followed(one, tuple(judged_by_clock(blocks)), lacking))
     return tuple(found)
 
 

@@ -59,8 +59,8 @@ def _share(address: Address, summary: CellSummary, floors: Mapping[str, float]) 
         return Reading(None, note=f"stage {address.stage} was not timed in {summary.name}")
     percent = tuple(100 * share for share in shares)
     disturbed = (
-        f"other work on the machine disturbed over half the stage timings of {summary.name}; all of them are used, so "
-        "the share is shown but not called"
+        f"over half the stage timings of {summary.name} were disturbed; all of them are used, so the share is shown "
+        "but not called"
     )
     doubt = disturbed if summary.degraded else ""
     floor = floors.get(address.stage or "")

@@ -225,7 +225,7 @@ def _of_samples(run: Told) -> Iterator[Table]:
     taken = list(_samples(run))
     yield table(
         "samples",
-        "a timed sample; `counted`: of a trial that ended well; `quiet`: undisturbed, and may enter an estimate",
+        "a timed sample; `counted`: of a trial that ended well; `quiet`: undisturbed, as it was recorded",
         {**TAKEN, "quiet": "truth"},
         Sample,
         (((*key, sample.quiet), sample) for key, sample in taken),

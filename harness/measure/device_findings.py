@@ -17,6 +17,10 @@ from harness.measure.device_watch import NvmlSensor, Reading
 GB = 1e9
 USED = 0.05
 """Share of a device's memory that others may hold unnoticed: a desktop does."""
+TRIED = {
+    "cuda": "of such devices semh's authors had one, an NVIDIA H100",
+    "xpu": "semh was never run on such a device by its authors",
+}
 
 Told = tuple[str, str, str]
 
@@ -43,7 +47,7 @@ def _of(name: str, facts: Facts, nvml: Callable[[], Any]) -> Iterator[Told]:
         return
     free, size = facts.free_bytes / GB, facts.memory_bytes / GB
     yield "ok", f"{name}: {facts.name}, {facts.driver}, {size:.1f} GB, {free:.1f} GB free", ""
-    yield "note", f"{name}: semh was never run on such a device by its authors", f"`make {name}` tests it on this one"
+    yield "note", f"{name}: {TRIED[name]}", f"`make {name}` tests it on this one"
     if facts.unread:
         yield "missing", f"{name}: {facts.unread}", "till then no sample is left out for a slow clock"
     if facts.free_bytes < (1 - USED) * facts.memory_bytes:

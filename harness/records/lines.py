@@ -138,7 +138,7 @@ class Sample(Record):
     lost_share: float | None
     """Of the host; None on a device, whose time the host's says nothing about."""
     clock_hz: float | None = None
-    """Of the device's processors, the lower of the readings before and after; None where none can be read."""
+    """Of the device's processors, read at the end while they are at work; None where none can be read."""
     disturbed: str = ""
     """Why the device did not run as it should (`throttled: power cap`); empty where nothing was seen."""
     repeat: int = 1

@@ -185,7 +185,8 @@ def _whole(run: Run) -> Block:
     if manifest.environment.devices:
         on = words.listed(label(device.kind) for device in manifest.environment.devices)
         sentences.append(
-            f"On {on} no lost share is read: pairs are left out where the device was throttled or its clock fell."
+            f"On {on} no lost share is read: pairs are left out where heat, a brake or the hardware held the device "
+            "back, or its clock fell; a power cap alone leaves none out."
         )
     if analysis.harness_share is not None:
         sentences.append(

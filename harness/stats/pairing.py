@@ -9,7 +9,7 @@ an arm B of the same block, t the time of the whole call or of one stage of it:
 "Bracket": the last B before and the first B after A in the order; at an edge there is only one. A block that holds B
 once is the simple case. Times in seconds, lost shares as fractions of wall x threads.
 
-A pair is kept while no sample in it was disturbed (lost over 2 % of its time, or a device that throttled). Where under
+A pair is kept while no sample in it was disturbed (lost over 2 % of its time, or a device held back). Where under
 half of all pairs survive, the remedy for whole calls is process CPU time, over all pairs, if the process ran one
 thread (a spinning pool makes CPU time meaningless). A stage has no CPU time of its own. The quiet pairs that are left
 are as sound as any others, only fewer, and the interval over trials knows how few: they decide while they are a third
