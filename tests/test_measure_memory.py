@@ -12,7 +12,7 @@ from harness.analysis.sizes import sizes
 from harness.measure import memory, once, virtual
 from harness.measure.allocator import CpuAllocator, DeviceAllocator, Reading, allocator_of, replayed
 from harness.measure.resident import Resident
-from harness.measure.stage_memory import saved_bytes, stage_memory, storages
+from harness.measure.stage_memory import gradient_bytes, saved_bytes, stage_memory, storages
 from harness.measure.workshop import Breadcrumb, Workshop
 from harness.records import LINE, CellSummary, Counters, StageBytes, StageMemory, StageSize
 from harness.report.markdown import table_lines
@@ -98,6 +98,12 @@ def test_a_training_step_reads_gradients_and_saved_tensors_to_the_byte():
         "squash.backward": StageBytes(peak_bytes=WIDE_BYTES, delta_bytes=0),
         "widen.backward": StageBytes(peak_bytes=gradient, delta_bytes=gradient - WIDE_BYTES - FLOAT),
     }
+
+
+def test_of_a_gradient_that_views_a_larger_storage_its_own_numbers_count():
+    layer = nn.Linear(3, 2)
+    layer.weight.grad = torch.zeros(7, 2, 3)[4]
+    assert gradient_bytes(layer) == 6 * FLOAT
 
 
 def test_readings_are_the_same_every_time():

@@ -194,7 +194,7 @@ def test_transformations_of_functions_are_refused(case):
 def test_a_second_derivative_is_refused(case):
     leaves = [each.clone().requires_grad_() for each in case.inputs]
     first = torch.autograd.grad(case.native(*leaves).abs().sum(), leaves, create_graph=True)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=r"native operator has none itself|no autograd formula was registered"):
         torch.autograd.grad(sum(each.abs().sum() for each in first), leaves)
 
 
