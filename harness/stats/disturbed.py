@@ -7,7 +7,7 @@ what was measured at full speed. Samples without a reading are left alone. Nothi
 into the sample, and whoever forms an estimate leaves it out.
 
 A power cap is a reason only with such a fall. Full work holds a large device at its cap from the first sample to the
-last (an H100 in 76 of 112, at 1935 to 1980 MHz): there the cap is what the work costs, for both sides of a pair.
+last (an H100 in 80 of 112, at 1935 to 1980 MHz): there the cap is what the work costs, for both sides of a pair.
 Heat, a brake and the hardware's own slowdown come from elsewhere and are reasons by themselves.
 """
 
