@@ -89,6 +89,11 @@ def test_a_run_on_a_device_reads_its_clock_and_leaves_throttled_pairs_out(on_cud
     assert "the device's clock was between 1980 and 1980 MHz, 1980 in the median" in part.notes
 
 
+def test_a_report_names_the_device_before_the_processor(on_cuda):
+    [report] = (on_cuda.folder.path.parent.parent / "reports").glob("*/report.md")
+    assert "semh · device · made up · " in report.read_text()
+
+
 def test_an_operator_a_device_lacks_is_an_outcome_in_words_and_a_lost_device_ends_no_run(on_cuda):
     outcomes = {one.detail.split(" (")[0]: one for one in on_cuda.folder.manifest().outcomes}
     [unsupported] = [one for detail, one in outcomes.items() if UNSUPPORTED in detail]

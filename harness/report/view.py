@@ -90,6 +90,7 @@ def _counts(judged: tuple[Claim, ...]) -> tuple[tuple[Mark, int], ...]:
 
 def _where(run: Run) -> Iterator[str]:
     environment = run.manifest.environment
+    yield from (label(device.name or device.kind) for device in environment.devices)
     yield f"{words.count(environment.cores, 'core')} {label(environment.cpu)}"
     if "torch" in environment.versions:
         yield f"torch {label(environment.versions['torch'])}"
