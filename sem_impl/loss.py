@@ -288,7 +288,7 @@ def chunked(projection: nn.Module, direction: Tensor, targets: Tensor) -> Tensor
     del direction  # its memory is free, where `rows` keeps no more than what it made
     if not torch.is_grad_enabled():  # a function of autograd's is told that parameters want gradients all the same
         given = tuple(None if each is None else each.detach() for each in given)
-    return Chunked.apply(*given, targets.flatten(), projection)
+    return Chunked.apply(*given, targets.flatten().contiguous(), projection)
 
 
 LOSSES = {"materialised": materialised, "chunked": chunked}

@@ -72,6 +72,19 @@ def test_equals_the_materialised_loss_with_all_gradients(by, level, shape, entri
 
 @BY
 @pytest.mark.parametrize("level", HEADS)
+@pytest.mark.parametrize("shape", [(1, 6), (2, 6)])
+def test_targets_may_have_any_stride(by, level, shape, monkeypatch):
+    choose(by, monkeypatch)
+    whole, blocks = pair(level)
+    psi, targets = inputs(shape)
+    strided = targets.repeat_interleave(2, 1)[:, ::2]
+    assert not strided.is_contiguous()
+    assert torch.equal(blocks(psi, strided), blocks(psi, targets))
+    assert torch.allclose(blocks(psi, strided), whole(psi, targets), rtol=1e-12)
+
+
+@BY
+@pytest.mark.parametrize("level", HEADS)
 def test_without_gradients_the_loss_is_the_same_and_nothing_is_kept(by, level, monkeypatch):
     choose(by, monkeypatch)
     monkeypatch.setattr(loss_module, "ENTRIES", 50)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear, softplus
 
+from sem_impl.fresh import empty_like
 from sem_impl.head import Head
 from sem_impl.initial import Initial
 from sem_impl.norm import NORMS
@@ -202,7 +203,8 @@ class Products(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG004 - autograd's signature
         rows, W, G = ctx.saved_tensors
-        return G @ W, G.flatten(0, -2).t() @ rows.flatten(0, -2)
+        of_W = empty_like(W)  # in pages as large as the loss in blocks asks for: the floor is no slower for its memory
+        return G @ W, torch.mm(G.flatten(0, -2).t(), rows.flatten(0, -2), out=of_W)
 
 
 class HeadLoss(nn.Module):
