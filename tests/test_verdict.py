@@ -248,7 +248,7 @@ def test_disturbed_stages_leave_a_share_inconclusive_and_a_gain_alone():
     made = world(stages=STAGES, staged_lost=lambda _, number, name: 0.5 if name == "base" and number else 0.0)
     share = judged(made, claim("about", 80, 3, metric="share", stage="propagator"))
     assert (share.verdict, share.defended) == ("inconclusive", None)
-    assert share.reason.startswith("other work on the machine disturbed over half the stage timings of base")
+    assert share.reason.startswith("over half the stage timings of base were disturbed")
     assert judged(made, claim(stated=45, **CACHED)).verdict == "supported"
 
 
