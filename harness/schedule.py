@@ -1,6 +1,6 @@
 """What is still to be done: a pure function of the plan and of what the manifest says was done.
 
-Order: per part `prepare` of every group, `sameness`, `memory` of every cell; then the trials of all parts and groups
+Order: per part `prepare` and `sameness` of every group, `memory` of every cell; then the trials of all parts and groups
 in turn, trial by trial, so that a slow drift of the machine hits all alike and a time budget cuts fairly, the groups of
 a part in an order that is mirrored from trial to trial, so that being first is none's; then, once they are decided, the
 follow-ups.
@@ -51,7 +51,7 @@ def planned_jobs(plan: Plan) -> list[Job]:
         if part.times or part.reads:
             jobs += [Job("prepare", part.name, group.index, 0, group.cells) for group in part.groups]
         if plan.purpose == "measure":  # a cell and its twin are the same
-            jobs.append(Job("sameness", part.name, 0, 0, tuple(cell.id for cell in part.cells)))
+            jobs += [Job("sameness", part.name, index, 0, cells) for index, cells in _each_once(part)]
         if part.memory:
             jobs += [
                 Job("memory", part.name, group_of(part, cell), 0, (cell.id,)) for cell in part.cells if not cell.control
@@ -61,6 +61,15 @@ def planned_jobs(plan: Plan) -> list[Job]:
             groups = part.groups[:: 1 if trial % 2 else -1] if part.times else ()
             jobs += [Job("trial", part.name, group.index, trial, group.cells) for group in groups]
     return jobs
+
+
+def _each_once(part: Part) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Cells under the threads, the allocator and the denormals of their own trials; a baseline that several groups hold
+    in the first of them."""
+    seen: set[str] = set()
+    for group in part.groups:
+        yield group.index, tuple(cell for cell in group.cells if cell not in seen)
+        seen.update(group.cells)
 
 
 def follow_up_jobs(plan: Plan, follow_ups: Iterable[FollowUp], failed: Container[str] = ()) -> list[list[Job]]:

@@ -10,7 +10,16 @@ from torch import nn
 from harness.analysis.evidence import Evidence
 from harness.analysis.sizes import sizes
 from harness.measure import memory, once, virtual
-from harness.measure.allocator import CpuAllocator, DeviceAllocator, Reading, allocator_of, replayed
+from harness.measure.allocator import (
+    Change,
+    CpuAllocator,
+    DeviceAllocator,
+    Extent,
+    Reading,
+    allocator_of,
+    kept_from_peak,
+    replayed,
+)
 from harness.measure.resident import Resident
 from harness.measure.stage_memory import gradient_bytes, saved_bytes, stage_memory, storages
 from harness.measure.workshop import Breadcrumb, Workshop
@@ -25,6 +34,7 @@ ROWS, WIDTH, WIDE = 32, 64, 128
 FLOAT = 4
 NARROW_BYTES, WIDE_BYTES = ROWS * WIDTH * FLOAT, ROWS * WIDE * FLOAT
 SCRATCH = 1_000_000
+COUNT = 1000
 
 
 class Widen(nn.Module):
@@ -104,6 +114,99 @@ def test_of_a_gradient_that_views_a_larger_storage_its_own_numbers_count():
     layer = nn.Linear(3, 2)
     layer.weight.grad = torch.zeros(7, 2, 3)[4]
     assert gradient_bytes(layer) == 6 * FLOAT
+
+
+def test_a_gradient_counts_where_it_lies_and_what_is_shared_counts_once():
+    """The first two are the same numbers, the third is one number expanded, the last lies elsewhere."""
+    several = nn.ParameterList([torch.zeros(2, 3) for _ in range(4)])
+    whole, other = torch.zeros(7, 2, 3), torch.zeros(2, 3)
+    several[0].grad = several[1].grad = whole[4]
+    several[2].grad = whole[5, :1, :1].expand(2, 3)
+    several[3].grad = other
+    assert gradient_bytes(several) == (6 + 1 + 6) * FLOAT
+    assert gradient_bytes(several, [Extent(whole.data_ptr(), whole.nbytes)]) == (6 + 1) * FLOAT
+    assert gradient_bytes(several, [Extent(whole.data_ptr(), 24 * FLOAT)]) == 0
+    assert gradient_bytes(several, [Extent(other.data_ptr(), other.nbytes)]) == 6 * FLOAT
+    assert gradient_bytes(several, []) == 0
+
+
+def test_of_a_sparse_gradient_its_places_and_values_count():
+    layer = nn.Embedding(100, 4, sparse=True)
+    layer(torch.tensor([3, 5])).sum().backward()
+    assert gradient_bytes(layer) == 2 * 8 + 2 * 4 * FLOAT
+
+
+class Early(nn.Module):
+    """Two parameters, and a backward pass by hand: `steps` says what it makes, in order."""
+
+    ready = torch.ones(COUNT)
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.early, self.late = (nn.Parameter(torch.zeros(COUNT)) for _ in range(2))
+        self.steps = steps
+
+    def forward(self, _):
+        return self
+
+    def backward(self):
+        for step in self.steps:
+            match step:
+                case "scratch":
+                    torch.empty(SCRATCH, dtype=torch.uint8)
+                case "both":
+                    whole = torch.ones(3, COUNT)
+                    self.early.grad, self.late.grad = whole[0], whole[2]
+                case "one for both":
+                    self.early.grad = self.late.grad = torch.ones(COUNT)
+                case "late from before":
+                    self.late.grad = self.ready
+                case name:
+                    getattr(self, name).grad = torch.ones(COUNT)
+
+
+@pytest.mark.parametrize(
+    ("steps", "there", "left"),
+    [
+        (("early", "scratch", "late"), 1, 2),
+        (("scratch", "early", "late"), 0, 2),
+        (("early", "late", "scratch"), 2, 2),
+        (("early", "scratch"), 1, 1),
+        (("both", "scratch"), 2, 2),
+        (("scratch", "both"), 0, 2),
+        (("one for both", "scratch"), 1, 1),
+        (("early", "late from before", "scratch"), 1, 2),
+        (("early", "scratch", "early", "late"), 0, 2),
+    ],
+)
+def test_of_the_gradients_those_count_that_are_there_at_the_peak(steps, there, left):
+    """`both` are views of one storage, of which a third is nobody's; in the last case the first gradient is let go of,
+    and another comes in its place."""
+    found = stage_memory(resident(Early(*steps), loss=lambda model: model), CpuAllocator(), {})
+    assert found.gradient_bytes == left * COUNT * FLOAT
+    assert found.peak_gradient_bytes == there * COUNT * FLOAT
+    assert found.allocator_peak_bytes >= SCRATCH
+
+
+def test_where_the_allocator_tells_no_addresses_gradients_at_the_peak_are_not_known():
+    class Statistics(CpuAllocator):
+        def kept_from_peak(self):
+            return None
+
+    assert stage_memory(resident(), Statistics(), STAGES).peak_gradient_bytes is None
+    assert allocator_of("virtual").kept_from_peak() is None
+    assert stage_memory(resident(mode="forward"), CpuAllocator(), STAGES).peak_gradient_bytes is None
+
+
+def test_what_is_kept_from_the_peak_was_born_before_it_and_never_freed():
+    """At the peak of 100 + 40 + 60: 1 stays, 2 is freed after it and its address given out anew, 3 comes later. What
+    comes before the first mark and after the last is none of it."""
+    before, after = Change(5, 9), Change(999, 8)
+    inside = [Change(100, 1), Change(40, 2), Change(60, 4), None, Change(-40, 2), Change(-60, 4), Change(30, 2)]
+    events = [before, None, *inside, Change(70, 3), None, after]
+    assert kept_from_peak(events) == [Extent(1, 100)]
+    assert kept_from_peak([None, Change(10, 1), Change(-10, 1), Change(10, 2), None]) == []
+    assert kept_from_peak([None, None]) == kept_from_peak([]) == []
 
 
 def test_readings_are_the_same_every_time():

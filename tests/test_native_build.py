@@ -23,6 +23,7 @@ EXPORT int twice_f64(const double* from, double* to, int64_t count, int64_t thre
   return 0;
 }
 """
+NO_OPENMP = 'case "$*" in *-fopenmp*) echo "error: no OpenMP" >&2; exit 1;; esac; exec g++ "$@"'
 LOADING = """
 import ctypes, importlib.util, sys
 from pathlib import Path
@@ -193,10 +194,30 @@ def test_whoever_waits_too_long_for_another_builder_builds_alone(sources, monkey
 
 
 def test_a_compiler_without_openmp_makes_a_library_for_one_thread(sources, compiler):
-    compiler('case "$*" in *-fopenmp*) echo "error: no OpenMP" >&2; exit 1;; esac; exec g++ "$@"')
-    with pytest.warns(UserWarning, match="one thread"):
-        build.built("tiny")
-    assert loaded(started(sources)).endswith("2.0 4.0 6.0\n")
+    compiler(NO_OPENMP)
+    assert loaded(started(sources)).endswith(".so 2.0 4.0 6.0\n")
+
+
+def test_a_library_without_openmp_says_so_when_it_is_found_again_too(sources, compiler):
+    calls = compiler(NO_OPENMP)
+    said = {build.one_thread(build.built("tiny")) for _ in range(2)}
+    assert said == {"built without OpenMP: my compiler has none here; $CXX may name a compiler that has"}
+    tried = calls.read_text()
+    assert build.one_thread(build.built("tiny")) and calls.read_text() == tried
+    compiler()
+    assert build.one_thread(build.built("tiny")) in said  # the same compiler by name and version: what it built is kept
+
+
+def test_a_library_with_openmp_has_nothing_to_say(sources):
+    assert build.one_thread(build.built("tiny")) == ""
+
+
+def test_a_damaged_library_without_openmp_is_built_anew(sources, compiler):
+    compiler(NO_OPENMP)
+    path = build.built("tiny")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:99])
+    assert build.built("tiny") == path and path.read_bytes() == whole
 
 
 def test_torchs_openmp_runtime_that_does_not_link_is_left_for_the_compilers_own(sources, monkeypatch, tmp_path):

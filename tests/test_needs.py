@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,13 @@ from harness.records import Outcome
 from harness.system import Needing, System
 from harness.systems import load_system, system_names
 from sem_impl.kernels import native
+from sem_impl.kernels.native import build
 from sem_impl.peers import CAYLEY, LOSS, SCAN, SINKHORN, installed
 from sem_impl.system.needs import Needs
 from tests.runner_helpers import ROOT, measured, outcomes, planned
 
 PEERS = ("SCAN", "SINKHORN", "CAYLEY", "LOSS")
+SEVERAL = "native libraries on several threads"
 NEEDY = {("kernels", "fused"), ("kernels", "compiled"), ("scan", "fused"), ("sinkhorn", "fused"), ("loss", "chunked")}
 """Every level of ours that is another one somewhere, and no level besides."""
 PROGRAM = """import json, sys, warnings
@@ -47,7 +50,7 @@ def flipped(system: System) -> list[tuple[str, str, dict[str, str]]]:
     return [(name, level, plain | {name: level}) for name, level in found]
 
 
-def answers(**conditions: str) -> dict[tuple[str, str, str, str], str | None]:
+def answers(**conditions: str | int) -> dict[tuple[str, str, str, str], str | None]:
     """(system, mode, switch, level) -> why that level does not run as named."""
     return {
         (name, mode, switch, level): system.unavailable(variant, conditions, mode)
@@ -106,8 +109,9 @@ def test_every_system_that_has_such_a_level_says_so(without):
 
 
 def test_the_tools_are_named_with_what_they_lack(without):
-    assert set(without["tools"]) == {"native libraries", "torch.compile"}
-    assert without["tools"]["native libraries"] == "no C++ compiler found (nonsense); $CXX may name one"
+    assert set(without["tools"]) == {"native libraries", SEVERAL, "torch.compile"}
+    for name in ("native libraries", SEVERAL):
+        assert without["tools"][name] == "no C++ compiler found (nonsense); $CXX may name one"
     assert without["tools"]["torch.compile"].startswith("no C++ compiler works here (InvalidCxxCompiler: ")
     assert without["all"] == without["tools"]
 
@@ -143,10 +147,66 @@ def test_a_dtype_without_native_kernels_is_named():
 
 
 def test_one_library_that_does_not_build_is_missed_by_the_levels_that_call_it(monkeypatch):
-    monkeypatch.setattr(native, "lacking", lambda name: "g++ failed with 1: taps" if name == "taps" else "")
+    monkeypatch.setattr(native, "lacking", lambda name, _: "g++ failed with 1: taps" if name == "taps" else "")
     with patch("sem_impl.system.needs._not_compiled", return_value=""):
         found = {key for key, why in answers().items() if why == "g++ failed with 1: taps"}
     assert {(name, switch, level) for name, _, switch, level in found} == {("sem", "kernels", "fused")}
+
+
+SERIAL = """import json, warnings
+from unittest.mock import patch
+warnings.simplefilter("error")
+patch("sem_impl.system.needs._not_compiled", return_value="").start()
+from sem_impl.kernels import native
+from tests.test_needs import answers, ours, unmet
+one, two = (answers(threads=threads) for threads in (1, 2))
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    for threads in (1, 2):
+        native.torch.set_num_threads(threads)
+        native.library.cache_clear()
+        assert native.available("scan")
+        print(json.dumps(str(told[-1].message) if told else ""))
+print(json.dumps({"one": sorted({*one.values()} - {None}), "unmet": sorted(unmet(two)),
+                  "two": sorted({*two.values()} - {None}), "tools": ours()["sem"].tools()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> tuple[list, list]:
+    """What two processes say, one after the other, whose compiler refuses OpenMP: one builds, one finds it built."""
+    if not native.available("cayley"):
+        pytest.skip("no native libraries here")
+    folder = tmp_path_factory.mktemp("serial")
+    compiler = folder / "plain-c++"
+    wrapped = shlex.join(build._compiler())
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\nexec {wrapped} "$@"\n')
+    compiler.chmod(0o755)
+    variables = {"CXX": str(compiler), "SEMH_CACHE": str(folder / "native"), "SEMH_CXXFLAGS": "-O0"}
+    said = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", SERIAL],
+            env=os.environ | variables | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said.append([json.loads(line) for line in done.stdout.splitlines()])
+    return said[0], said[1]
+
+
+@pytest.mark.parametrize("start", [0, 1], ids=["built", "found"])
+def test_a_library_without_openmp_is_none_for_two_threads_and_one_for_one(serial, start):
+    on_one, on_two, said = serial[start]
+    why = "built without OpenMP: plain-c++ has none here; $CXX may name a compiler that has"
+    assert [each for each in said["one"] if "is not installed" not in each] == []
+    assert [each for each in said["two"] if "is not installed" not in each] == [why]
+    assert {tuple(pair) for pair in said["unmet"]} >= NEEDY - {("kernels", "compiled")}
+    assert said["tools"] == {"native libraries": "", SEVERAL: why, "torch.compile": ""}
+    assert (on_one, on_two) == ("", f"native kernel scan: on one thread ({why})")
 
 
 @pytest.mark.parametrize("system", [SCAN, SINKHORN, CAYLEY], ids=lambda one: one.name)

@@ -14,7 +14,7 @@ from harness.command import command
 from harness.conditions import cores
 from harness.errors import SuiteError, UsageError
 from harness.plan import PRESETS, make_plan
-from harness.records import Plan
+from harness.records import Group, Plan
 from harness.report.words import under
 from harness.schedule import planned_jobs
 from harness.suite import read_suite
@@ -55,6 +55,37 @@ def test_the_processes_of_a_part_are_first_by_turns(monkeypatch, tmp_path):
     plan = plan_of(tmp_path, PAIR + "conditions: {threads: [1, 2]}\n")
     order = [job.group for job in planned_jobs(plan) if job.process == "trial"]
     assert order == [0, 1, 1, 0] * (plan.trials // 2)
+
+
+@pytest.mark.parametrize("varied", ["threads: [1, 2]", "allocator: [default, keep]", "flush_denormal: [false, true]"])
+def test_every_process_holds_cells_of_one_group(monkeypatch, tmp_path, varied):
+    """What compares outputs too: a process has one thread count, and what it finds is said of cells of that count."""
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
+    plan = plan_of(tmp_path, PAIR + f"conditions: {{{varied}}}\n")
+    (part,) = plan.parts
+    name = varied.partition(":")[0]
+    by_id = {cell.id: cell for cell in part.cells}
+    jobs = planned_jobs(plan)
+    for job in jobs:
+        assert set(job.cells) <= set(part.groups[job.group].cells)
+        assert len({by_id[cell].conditions[name] for cell in job.cells}) == 1
+    for kind in ("prepare", "sameness"):
+        assert [(job.group, job.cells) for job in jobs if job.process == kind] == [
+            (group.index, group.cells) for group in part.groups
+        ]
+    assert len({job.key for job in jobs}) == len(jobs)
+
+
+def test_a_baseline_that_several_groups_hold_is_compared_once(tmp_path):
+    body = "design: pair\nagainst: [all_on, {method: direct}, {method: cg}]\nsize: document\n"
+    (part,) = plan_of(tmp_path, body).parts
+    baseline, *others = (cell.id for cell in part.cells)
+    split = [Group(part=part.name, index=0, cells=(baseline, others[0]))]
+    split.append(Group(part=part.name, index=1, cells=(baseline, *others[1:])))
+    plan = plan_of(tmp_path, body)
+    plan = plan.model_copy(update={"parts": (part.model_copy(update={"groups": tuple(split)}),)})
+    compared = [job.cells for job in planned_jobs(plan) if job.process == "sameness"]
+    assert compared == [(baseline, others[0]), tuple(others[1:])]
 
 
 def test_threads_that_the_machine_has_no_cores_for_leave_the_rest_of_the_part(monkeypatch, tmp_path):

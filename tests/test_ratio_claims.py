@@ -9,7 +9,7 @@ from analysis_helpers import World, cell, world
 from harness.analysis import analyse_lines
 from harness.claims.ledger import read_ledger
 from harness.errors import SuiteError
-from harness.records import Block, ClaimVerdict, Outcome, StageMemory
+from harness.records import LINE, Block, ClaimVerdict, Outcome, StageMemory
 from harness.report import markdown
 from harness.report.view import view
 
@@ -195,15 +195,22 @@ def test_picked_threads_are_refused_in_words():
     assert (found.verdict, "picks values of threads" in found.reason) == ("untested", True)
 
 
-MEMORY = {"base": (1000, 100), "matrix=cached": (400, 100)}
-"""Cell -> peak, and what of it the parameters' gradients take."""
+MEMORY = {"base": (1000, 150, 100), "matrix=cached": (400, 300, 100)}
+"""Cell -> peak, the parameters' gradients, and those of them that the peak holds."""
 
 
-def remembered(made: World, memory=MEMORY):
-    lines = made.lines
+def remembered(made: World, memory=MEMORY, lines=None):
+    lines = made.lines if lines is None else lines
     lines[2] += [
-        StageMemory(cell=one, allocator_peak_bytes=peak, gradient_bytes=gradients, saved_bytes=0, stages={})
-        for one, (peak, gradients) in memory.items()
+        StageMemory(
+            cell=one,
+            allocator_peak_bytes=peak,
+            gradient_bytes=gradients,
+            peak_gradient_bytes=there,
+            saved_bytes=0,
+            stages={},
+        )
+        for one, (peak, gradients, there) in memory.items()
     ]
     return lines
 
@@ -226,8 +233,8 @@ def with_rows(made: World) -> World:
         ("metric: memory, of: 100 * rows", 30.0),
     ],
 )
-def test_memory_is_told_above_its_gradients_and_what_is_stated_beside_them(address, percent):
-    """On a host whose canary moved: bytes repeat exactly."""
+def test_memory_is_told_above_the_gradients_in_it_and_what_is_stated_beside_them(address, percent):
+    """On a host whose canary moved: bytes repeat exactly. Gradients that come after the peak take nothing off."""
     made = with_rows(claimed(address, percent, canary_drift=1.2))
     found = judged(made, remembered(made))
     assert found.measured.point == found.measured.low == found.measured.high == pytest.approx(percent)
@@ -239,8 +246,20 @@ def test_memory_is_told_above_its_gradients_and_what_is_stated_beside_them(addre
 @pytest.mark.parametrize(
     ("address", "memory", "word", "reason"),
     [
-        (CACHED, {"matrix=cached": (400, 100)}, "untested", "no memory above its gradients was read of base"),
-        (CACHED, {"base": (1, None), "matrix=cached": (9, 1)}, "untested", "was read of base"),
+        (CACHED, {"matrix=cached": (400, 100, 100)}, "untested", "no memory above its gradients was read of base"),
+        (CACHED, {"base": (1, None, None), "matrix=cached": (9, 1, 1)}, "untested", "was read of base"),
+        (CACHED, {**MEMORY, "base": (1000, 100, None)}, "untested", "gradients base held at its peak was not read"),
+        (CACHED, {**MEMORY, "matrix=cached": (400, 100, None)}, "untested", "cached held at its peak was not read"),
+        (
+            f"{CACHED}, of: 9 * rows",
+            {**MEMORY, "matrix=cached": (400, 100, None)},
+            "untested",
+            "at its peak was not read",
+        ),
+        (CACHED, {**MEMORY, "matrix=cached": (300, 400, 400)}, "untested", "-100 bytes are left"),
+        (CACHED, {**MEMORY, "matrix=cached": (400, 400, 400)}, "untested", " 0 bytes are left"),
+        (f"{CACHED}, of: 9 * rows, beside: 10 * rows", MEMORY, "untested", " 0 bytes are left"),
+        (CACHED, {**MEMORY, "base": (100, 100, 100)}, "untested", "0 bytes are no whole"),
         (f"{CACHED}, of: 4 * columns", MEMORY, "untested", "no name 'columns'"),
         (f"{CACHED}, of: 0 * rows", MEMORY, "untested", "0 bytes are no whole"),
     ],
@@ -250,6 +269,40 @@ def test_memory_that_was_not_read_is_no_memory(address, memory, word, reason):
     found = judged(made, remembered(made, memory))
     assert found.verdict == word
     assert reason in found.reason
+
+
+def test_a_stated_whole_asks_nothing_of_the_gradients_of_the_other_cell():
+    made = with_rows(claimed(f"{CACHED}, of: 100 * rows", 10))
+    assert judged(made, remembered(made, {**MEMORY, "base": (1000, 100, None)})).verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "word"),
+    [
+        (CACHED, {"base": (1001, 150, 100)}, "inconclusive"),
+        (CACHED, {"matrix=cached": (400, 301, 100)}, "inconclusive"),
+        (CACHED, {"matrix=cached": (400, 300, 101)}, "inconclusive"),
+        (CACHED, {"matrix=cached": (400, 300, 100)}, "supported"),
+        (f"{CACHED}, of: 100 * rows", {"base": (1001, 150, 100)}, "supported"),
+    ],
+)
+def test_two_readings_of_memory_that_differ_take_its_word_away(address, other, word):
+    made = with_rows(claimed(address, 50))
+    found = judged(made, remembered(made, lines=remembered(made, other)))
+    assert found.verdict == word
+    assert (word == "supported") == (f"of {next(iter(other))} differ" not in found.reason)
+
+
+def test_a_record_from_before_loads_and_its_memory_is_not_judged():
+    made = with_rows(claimed(CACHED, 50))
+    lines = remembered(made)
+    old = {"kind", "cell", "allocator_peak_bytes", "gradient_bytes", "saved_bytes", "stages"}
+    lines[2] = [
+        LINE.validate_json(line.model_dump_json(include=old)) if isinstance(line, StageMemory) else line
+        for line in lines[2]
+    ]
+    found = judged(made, lines)
+    assert (found.verdict, "at its peak was not read" in found.reason) == ("untested", True)
 
 
 @pytest.mark.parametrize(("broken", "word"), [("base", "invalid"), ("matrix=cached", "invalid"), ("native", "refuted")])

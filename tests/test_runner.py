@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.progress import Standing
-from harness.records import Outcome
+from harness.records import Outcome, Sameness, Start
 from harness.schedule import exit_code, planned_jobs, remaining_jobs, with_dependents
 from tests.runner_helpers import (
     Recorder,
@@ -112,6 +112,23 @@ def test_a_run_measures_every_planned_key_once(two_parts: Path, tmp_path: Path) 
     assert manifest.switch_kinds["tests.fakes:PLAIN"] == {"pace": "exact", "label": "exact"}
     assert progress.standings[-1] == Standing(10, 10, 1.0, 0.0)
     assert any(crumb.doing != "import" for crumb in progress.crumbs)
+
+
+def test_outputs_are_compared_under_the_conditions_of_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.conditions.cores", lambda: 2)
+    varied = "conditions: {threads: [1, 2], allocator: [default, keep]}\n"
+    folder = measured(fake_suite(tmp_path, "PLAIN", "{pace: [usual, slow]}", varied), tmp_path / "results")
+    manifest = folder.manifest()
+    conditions = {cell.id: cell.conditions for cell in manifest.plan.parts[0].cells}
+    compared = []
+    for process in manifest.processes:
+        lines = folder.lines(process.number)
+        (start,) = (line for line in lines if isinstance(line, Start))
+        for cell in (line.cell for line in lines if isinstance(line, Sameness)):
+            assert (start.threads, start.allocator) == (conditions[cell]["threads"], conditions[cell]["allocator"])
+            compared.append(cell)
+    assert sorted(compared) == sorted(cell.id for cell in manifest.plan.parts[0].cells if not cell.control)
+    assert len(compared) == 8
 
 
 def test_planted_faults_become_outcomes_and_the_others_are_measured(tmp_path: Path) -> None:

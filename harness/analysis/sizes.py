@@ -15,10 +15,12 @@ class Sizes(NamedTuple):
     stages: tuple[StageSize, ...]
     allocator_peak_bytes: int | None
     gradient_bytes: int | None
+    peak_gradient_bytes: int | None
     saved_bytes: int | None
     counters: dict[str, int | float]
     uncounted: tuple[str, ...]
     """What is not there, and why."""
+    differing: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -26,14 +28,17 @@ def sizes(evidence: Evidence, cell: str) -> Sizes:
     memory = evidence.stage_memory.get(cell, [])
     counted = evidence.counters.get(cell, [])
     last = memory[-1] if memory else None
+    differed = [*_differed([_flat(each) for each in memory]), *_differed([reading.values for reading in counted])]
     return Sizes(
         tuple(_stages(last)) if last else (),
         last.allocator_peak_bytes if last else None,
         last.gradient_bytes if last else None,
+        last.peak_gradient_bytes if last else None,
         last.saved_bytes if last else None,
         _latest([reading.values for reading in counted]),
         tuple(_missing(last, counted)),
-        (*_differed([_flat(each) for each in memory]), *_differed([reading.values for reading in counted])),
+        tuple(name for name, _ in differed),
+        tuple(f"counter {name} differed between readings: {found}" for name, found in differed),
     )
 
 
@@ -56,20 +61,24 @@ def _flat(memory: StageMemory) -> dict[str, int | float]:
         for name, value in found.model_dump().items()
         if value is not None
     }
-    saved = {} if memory.saved_bytes is None else {"saved_bytes": memory.saved_bytes}
-    return {"allocator_peak_bytes": memory.allocator_peak_bytes} | saved | stages
+    whole = {
+        "allocator_peak_bytes": memory.allocator_peak_bytes,
+        "gradient_bytes": memory.gradient_bytes,
+        "peak_gradient_bytes": memory.peak_gradient_bytes,
+        "saved_bytes": memory.saved_bytes,
+    }
+    return {name: value for name, value in whole.items() if value is not None} | stages
 
 
 def _latest(readings: Sequence[Mapping[str, int | float]]) -> dict[str, int | float]:
     return {name: value for reading in readings for name, value in reading.items()}
 
 
-def _differed(readings: Sequence[Mapping[str, int | float]]) -> Iterator[str]:
+def _differed(readings: Sequence[Mapping[str, int | float]]) -> Iterator[tuple[str, str]]:
     for name, value in _latest(readings).items():
         others = {reading[name] for reading in readings if name in reading} - {value}
         if others:
-            found = ", ".join(f"{other:.6g}" for other in sorted({value, *others}))
-            yield f"counter {name} differed between readings: {found}"
+            yield name, ", ".join(f"{other:.6g}" for other in sorted({value, *others}))
 
 
 def _missing(memory: StageMemory | None, counted: Sequence[Counters]) -> Iterator[str]:

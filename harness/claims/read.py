@@ -16,6 +16,9 @@ from harness.stats.interval import ratio_interval, t_interval
 TIMED = ("share", *COMPARED, "growth", "passes", "speedup")
 """Metrics that come from a clock: a noisy machine touches these, and only these."""
 
+HELD = ("allocator_peak_bytes", "gradient_bytes", "peak_gradient_bytes")
+"""What a reading of memory is made of."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -119,26 +122,44 @@ def _speedup(cell: Cell, analysis: PartAnalysis) -> Reading:
 
 def _memory(address: Address, cell: Cell, summary: CellSummary, start: CellSummary) -> Reading:
     """Bytes repeat exactly: a number without an interval."""
-    above, below = above_bytes(summary), None if address.of else above_bytes(start)
+    used = (summary,) if address.of else (summary, start)
     try:
         held = _bytes(address.beside, cell)
-        whole = _bytes(address.of, cell) if address.of else None if below is None else below - held
+        stated = _bytes(address.of, cell) if address.of else None
     except FormulaError as error:
         return Reading(None, note=str(error))
-    missing = summary if above is None else start
-    if above is None or whole is None:
-        return Reading(None, note=f"no memory above its gradients was read of {missing.name}")
+    lacking = next(filter(None, map(_unread, used)), "")
+    above, below = above_bytes(summary), above_bytes(start)
+    whole = stated if below is None or address.of else below - held
+    if lacking or above is None or whole is None:
+        return Reading(None, note=lacking)
     if whole <= 0:
         return Reading(None, note=f"{whole:.6g} bytes are no whole that {summary.name} could take a part of")
+    if above <= held:
+        left = f"{above - held:.6g} bytes are left"
+        return Reading(None, note=f"of the peak of {summary.name} {left}: more is taken off than it can have held")
     value = 100 * (above - held) / whole
-    return Reading(Interval(point=value, low=value, high=value, n=1), (value,))
+    differed = (f"two readings of {_told(one)} of {one.name} differ" for one in used if _told(one))
+    return Reading(Interval(point=value, low=value, high=value, n=1), (value,), doubt="; ".join(differed))
 
 
 def above_bytes(summary: CellSummary) -> int | None:
-    """Peak of a call above what was alive before it, and above the gradients that it leaves."""
-    if summary.allocator_peak_bytes is None or summary.gradient_bytes is None:
+    """Peak of a call above what was alive before it, and above those of its parameters' gradients that were there."""
+    if summary.allocator_peak_bytes is None or summary.peak_gradient_bytes is None:
         return None
-    return summary.allocator_peak_bytes - summary.gradient_bytes
+    return summary.allocator_peak_bytes - summary.peak_gradient_bytes
+
+
+def _unread(summary: CellSummary) -> str:
+    if summary.allocator_peak_bytes is None or summary.gradient_bytes is None:
+        return f"no memory above its gradients was read of {summary.name}"
+    if summary.peak_gradient_bytes is None:
+        return f"which gradients {summary.name} held at its peak was not read"
+    return ""
+
+
+def _told(summary: CellSummary) -> str:
+    return ", ".join(name for name in HELD if name in summary.differing)
 
 
 def _bytes(formula: str, cell: Cell) -> float:

@@ -2,7 +2,7 @@
 
     peak     most that was alive inside, above what was alive when it began
     delta    alive when it ended, less alive when it began
-    gradient bytes of the gradients that it leaves at the parameters
+    gradient bytes of the gradients that it leaves at the parameters; and those of them that were there at the peak
     saved    storages that autograd keeps for the backward pass: each counted once, where it was first saved, with all
              of its bytes; parameters, buffers and the batch are there anyway and are not counted
 
@@ -12,12 +12,13 @@ Every call starts from collected garbage, with the collector held still: what it
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from harness.measure import guards
-from harness.measure.allocator import Allocator, Reading
+from harness.measure.allocator import Allocator, Extent, Reading
 from harness.measure.resident import Resident
 from harness.measure.stages import StageError, StageMarks
 from harness.records import StageBytes, StageMemory
@@ -34,6 +35,8 @@ def stage_memory(resident: Resident, allocator: Allocator, paths: Mapping[str, s
     trains = output.loss is not None
     del output
     gradients = gradient_bytes(resident.model) if trains else None
+    kept = allocator.kept_from_peak() if trains else None
+    there = gradient_bytes(resident.model, kept) if kept is not None else None
     saved = saved_bytes(resident, paths) if trains else {}
     try:
         spans, unstaged = marks.spans(), ""
@@ -43,6 +46,7 @@ def stage_memory(resident: Resident, allocator: Allocator, paths: Mapping[str, s
         cell=resident.cell.id,
         allocator_peak_bytes=_peak(readings, 0, len(readings) - 1),
         gradient_bytes=gradients,
+        peak_gradient_bytes=there,
         saved_bytes=saved.get("") if trains else None,
         stages={
             stage: StageBytes(
@@ -74,10 +78,27 @@ def _peak(readings: list[Reading], begin: int, end: int) -> int:
     return max(reading.peak_bytes for reading in readings[begin + 1 : end + 1]) - base
 
 
-def gradient_bytes(model: Any) -> int:
-    """Of the parameters' gradients, their own numbers alone: one may be a view of a larger storage."""
+def gradient_bytes(model: Any, within: Sequence[Extent] | None = None) -> int:
+    """Of the parameters' gradients, or of those that lie in these extents, their own numbers alone: one may be a view
+    of a larger storage, and what several parameters share counts once."""
     found = (getattr(parameter, "grad", None) for parameter in guards.parameters(model).values())
-    return sum(gradient.numel() * gradient.element_size() for gradient in found if gradient is not None)
+    each = {
+        (part.data_ptr(), part.shape, part.stride()): _own_bytes(part)
+        for gradient in found
+        if gradient is not None
+        for part in _parts(gradient)
+    }
+    return sum(size for (address, *_), size in each.items() if within is None or _lies_in(address, within))
+
+
+def _own_bytes(tensor: Any) -> int:
+    """Numbers that lie there: one that is expanded along a dimension is there once."""
+    extent = [int(size) for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride or not size]
+    return math.prod(extent) * int(tensor.element_size())
+
+
+def _lies_in(address: int, extents: Sequence[Extent]) -> bool:
+    return any(one.address <= address < one.address + one.bytes for one in extents)
 
 
 def saved_bytes(resident: Resident, paths: Mapping[str, str]) -> dict[str, int]:
@@ -121,20 +142,23 @@ def saved_bytes(resident: Resident, paths: Mapping[str, str]) -> dict[str, int]:
 
 def storages(tensor: Any) -> list[Any]:
     """Where a tensor's numbers lie; a sparse one has several places."""
+    return [part.untyped_storage() for part in _parts(tensor)]
+
+
+def _parts(tensor: Any) -> list[Any]:
     import torch
 
     match tensor.layout:
         case torch.strided:
-            parts = [tensor]
+            return [tensor]
         case torch.sparse_coo:
-            parts = [tensor._indices(), tensor._values()]
+            return [tensor._indices(), tensor._values()]
         case torch.sparse_csr | torch.sparse_bsr:
-            parts = [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+            return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
         case torch.sparse_csc | torch.sparse_bsc:
-            parts = [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
+            return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
         case _:
-            parts = []  # opaque to torch itself
-    return [part.untyped_storage() for part in parts]
+            return []  # opaque to torch itself
 
 
 def _tensors(values: Any) -> list[Any]:

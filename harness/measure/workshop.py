@@ -56,6 +56,7 @@ class Workshop:
 
     @property
     def threads(self) -> int:
+        """Of every cell: a process has those of one group."""
         return int(self.cells[0].conditions.get("threads", 1))
 
     @property

@@ -81,11 +81,15 @@ class CellSummary(Record):
     limits: tuple[StageLimit, ...] = ()
     allocator_peak_bytes: int | None = None
     gradient_bytes: int | None = None
-    """Of the parameters; made in the call, so the peak holds those that are there when it is reached."""
+    """Of the parameters; made in the call."""
+    peak_gradient_bytes: int | None = None
+    """Those of them that the peak holds; None where that was not read."""
     saved_bytes: int | None = None
     counters: dict[str, int | float] = {}
     uncounted: tuple[str, ...] = ()
     """What of sizes and counters is not there, and why."""
+    differing: tuple[str, ...] = ()
+    """Sizes and counters of which two readings differed."""
     stage_shares: dict[str, tuple[float, ...]] = {}
     """Stage -> share of all stages, both directions together, one per trial."""
     closure: Interval | None = None

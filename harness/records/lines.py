@@ -88,6 +88,9 @@ class StageMemory(Record):
     """Of the whole call, above what was alive before it."""
     gradient_bytes: int | None = None
     """Of the gradients that the call left at the parameters; None in runs that did not read them."""
+    peak_gradient_bytes: int | None = None
+    """Those of them that were there when the peak was reached; None where the allocator does not tell, and in runs that
+    did not read it."""
     saved_bytes: int | None
     stages: dict[str, StageBytes]
     """`encoder`; in a training mode also `encoder.backward`."""

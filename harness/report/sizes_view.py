@@ -74,8 +74,8 @@ def memory_sentences(cells: Sequence[CellSummary]) -> Iterator[str]:
             "everything resident, the libraries too."
         )
     for cell in cells:
-        if cell.allocator_peak_bytes is not None and cell.gradient_bytes:
-            above = cell.allocator_peak_bytes - cell.gradient_bytes
+        if cell.allocator_peak_bytes is not None and cell.peak_gradient_bytes:
+            above = cell.allocator_peak_bytes - cell.peak_gradient_bytes
             factor, unit = numbers.size_unit([cell.allocator_peak_bytes])
             peak, rest = (numbers.brief(size * factor, 4) for size in (cell.allocator_peak_bytes, above))
             yield f"{label(cell.name)}: of its peak of {peak} {unit} all but {rest} {unit} are gradients of parameters."

@@ -8,7 +8,7 @@
     build.py     from source to library, once per machine
 
 `usable` says whether a tensor can go to a library: on the CPU, in float32 or float64, with a compiler. Where it is
-False the caller takes another level of its switch; the reason is told once.
+False the caller takes another level of its switch; the reason is told once. So is that a library has no threads.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from sem_impl.kernels.native.build import LibraryError, built
+from sem_impl.kernels.native.build import LibraryError, built, one_thread
 
 REAL = {torch.float32: "f32", torch.float64: "f64", torch.complex64: "f32", torch.complex128: "f64"}
 PROCESS = os.getpid()
@@ -31,20 +31,26 @@ PROCESS = os.getpid()
 def library(name: str) -> ctypes.CDLL | None:
     """The library of `name`.cpp, or None, after one warning with the reason."""
     try:
-        return ctypes.CDLL(str(built(name)))
+        path = built(name)
+        loaded = ctypes.CDLL(str(path))
     except (LibraryError, OSError) as error:
         warnings.warn(f"native kernel {name}: not available here, a slower level runs instead ({error})", stacklevel=3)
         return None
+    if threads() > 1 and (why := one_thread(path)):
+        warnings.warn(f"native kernel {name}: on one thread ({why})", stacklevel=3)
+    return loaded
 
 
 @cache
-def lacking(name: str) -> str:
-    """Why there is no library of `name`.cpp, for who would rather not have another level run; empty where there is."""
+def lacking(name: str, count: int = 1) -> str:
+    """Why there is no library of `name`.cpp that runs on so many threads, for who would rather not have another level
+    run, or one thread under the name of two; empty where there is."""
     try:
-        ctypes.CDLL(str(built(name)))
+        path = built(name)
+        ctypes.CDLL(str(path))
     except (LibraryError, OSError) as error:
         return str(error)
-    return ""
+    return one_thread(path) if count > 1 else ""
 
 
 @torch.compiler.assume_constant_result

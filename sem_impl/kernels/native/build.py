@@ -3,8 +3,9 @@
 A library is named by two hashes. One is of everything that decides its machine code: the sources, the compiler and its
 version, the flags, torch's OpenMP runtime, and the processor's features, since `-march=native` means another thing on
 another node that mounts the same home. The other is of the library itself, so that a damaged one is found out before it
-is loaded: mapping half a file kills the process. A builder writes beside the final name and renames, so that nobody
-ever sees half a file; a lock keeps a second builder waiting instead of working.
+is loaded: mapping half a file kills the process. One built without OpenMP has `serial` in its name, for who finds it
+later. A builder writes beside the final name and renames, so that nobody ever sees half a file; a lock keeps a second
+builder waiting instead of working.
 
 Where libraries lie: $SEMH_CACHE, else $XDG_CACHE_HOME/semh, else ~/.cache/semh; where that cannot be written, a folder
 of this user's own under the system's temporary one. The compiler: $CXX, else g++, c++, clang++; more flags:
@@ -22,7 +23,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -40,6 +40,7 @@ FLOATS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 FLAGS = ("-std=c++17", "-O3", "-march=native", *FLOATS, "-fPIC", "-fvisibility=hidden")
 WIDE = ("-mprefer-vector-width=512",)  # x86 compilers else halve their vectors; elsewhere they do not know the flag
 OPENMP = "-fopenmp"
+SERIAL = "serial"
 # what is missing is to be found by the linker, which can be asked again, not by the loader
 SHARED = ("-shared", "-Wl,--no-undefined") if sys.platform == "linux" else ("-shared",)
 
@@ -65,6 +66,13 @@ def built(name: str) -> Path:
         return found
     with _alone(folder / f"{name}.lock"):
         return _whole(folder, stem) or _compile(source, folder, stem, compiler, runtime)
+
+
+def one_thread(library: Path) -> str:
+    """Why it runs on one thread however many are asked for; empty where it does not."""
+    if f".{SERIAL}." not in library.name:
+        return ""
+    return f"built without OpenMP: {Path(_compiler()[0]).name} has none here; $CXX may name a compiler that has"
 
 
 def flags() -> Command:
@@ -111,7 +119,7 @@ def _processor() -> str:
 
 def _key(source: Path, compiler: Command, runtime: str) -> str:
     texts = [path.read_bytes() for path in (source, *sorted(SOURCES.glob("*.h")))]
-    words = (*compiler, _version(compiler), *flags(), *SHARED, runtime, platform.machine(), _processor())
+    words = (*compiler, _version(compiler), *flags(), OPENMP, *SHARED, runtime, platform.machine(), _processor())
     return _digest(b"\0".join((*texts, *(word.encode() for word in words))))
 
 
@@ -152,7 +160,8 @@ def _whole(folder: Path, stem: str) -> Path | None:
     """The library, if it is there as it was built. A damaged one is removed."""
     for path in folder.glob(f"{stem}.*.so"):
         with suppress(OSError):
-            if path.name == f"{stem}.{_digest(path.read_bytes())}.so":
+            digest = _digest(path.read_bytes())
+            if path.name in (f"{stem}.{digest}.so", f"{stem}.{SERIAL}.{digest}.so"):
                 with suppress(OSError):
                     os.utime(path)
                 return path
@@ -193,9 +202,8 @@ def _compile(source: Path, folder: Path, stem: str, compiler: Command, runtime: 
                 refused = error
         else:
             raise refused
-        if not openmp:
-            warnings.warn(f"native kernel {source.stem}: {compiler[0]} has no OpenMP, so on one thread", stacklevel=2)
-        target = linked.replace(folder / f"{stem}.{_digest(linked.read_bytes())}.so")
+        whole = stem if openmp else f"{stem}.{SERIAL}"
+        target = linked.replace(folder / f"{whole}.{_digest(linked.read_bytes())}.so")
     _tidy(folder, target)
     return target
 
