@@ -145,7 +145,10 @@ def test_the_claim_is_about_this_share_of_the_baseline(claims, chosen):
         ({"preset": "smoke"}, "smoke gives no verdicts"),
         ({"unchecked": ("512-256",)}, "not compared with the oracle"),
         ({"canary_drift": 1.2}, "unstable host"),
-        ({"staged_lost": lambda *at: 0.3 if at[2] == "512-256" else 0.0}, "were disturbed"),
+        (
+            {"staged_lost": lambda *at: 0.3 if at[2] == "512-256" else 0.0},
+            "over half the stage timings of p 512 256 were disturbed",
+        ),
     ],
 )
 def test_a_point_is_judged_as_its_claim_would_be(changes, reason):

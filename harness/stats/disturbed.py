@@ -21,7 +21,8 @@ from harness.records import Block, Sample
 
 CLOCK_DROP = 0.05
 """Steps of the clock are below 1 %, and a throttled device loses 10 % and more."""
-CAPPED = "throttled: power cap"
+CAP = "power cap"
+CAPPED = f"throttled: {CAP}"
 """As `DeviceWatch` writes it, where the cap is the only reason."""
 
 
@@ -55,7 +56,7 @@ def clock_note(blocks: Sequence[Block]) -> str:
         return ""
     low, usual, high = (f"{hertz / 1e6:.0f}" for hertz in (min(read), float(np.median(read)), max(read)))
     clock = f"the device's clock was between {low} and {high} MHz, {usual} in the median"
-    capped = sum(CAPPED.split(": ")[1] in sample.disturbed for block in blocks for sample in block.samples)
+    capped = sum(CAP in sample.disturbed for block in blocks for sample in block.samples)
     return f"{clock}; {capped} of {len(read)} samples met its power cap" if capped else clock
 
 
