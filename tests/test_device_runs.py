@@ -197,6 +197,7 @@ def test_the_oracle_is_asked_of_every_level_in_every_mode():
     assert {"sem-all_on-train_step", "sem_propagator-method-direct-forward", "sem-transport-sequence-forward"} <= set(
         every
     )
+    assert "sem-transport-sequence-decode" not in every  # undefined
     for name in ("sem_propagator-method-direct-forward", "sem_propagator-method-cg-train_step"):
         on_device.agrees_with_the_hosts_oracle(on_device.Rig("cpu"), *every[name])
 
